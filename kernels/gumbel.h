@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernels/gumbel.h - noise that belongs to a token at a position, and the token that wins.
+ *
+ * g(seed, position, token) = -log(-log(u)), u = (word + 0.5) / 2^32, word from
+ * se_rng_token_word(). The logarithms are a fixed sequence of IEEE float32 operations
+ * (fused ones written out), the same in every implementation: the bits of g are the same on
+ * every processor, so that an edge knows the server's noise exactly. |error| < 1e-5
+ * relative or absolute, whichever is larger.
+ *
+ * The winner is the index of the largest x[i] * inv_t + g(seed, position, i) (one product
+ * rounded, one sum rounded, no fusing), the lowest index in a tie. An x of -infinity is a
+ * token that was cut and never wins; at least one is finite. Pure; any thread. */
+#ifndef SE_KERNELS_GUMBEL_H
+#define SE_KERNELS_GUMBEL_H
+
+#include <stdint.h>
+
+/* The reference for one token. */
+float se_gumbel(uint64_t seed, uint32_t position, uint32_t token);
+
+struct se_gumbel_impl {
+    const char *name;
+    uint32_t cpu;
+    uint32_t (*argmax)(const float *x, uint32_t n, float inv_t, uint64_t seed,
+                       uint32_t position);
+    /* out[i] = x[i] * inv_t + g(seed, position, i); out may be x. */
+    void (*add)(const float *x, uint32_t n, float inv_t, uint64_t seed, uint32_t position,
+                float *out);
+};
+extern const struct se_gumbel_impl se_gumbel_table[];
+extern const uint32_t se_gumbel_table_n;
+const struct se_gumbel_impl *se_gumbel_pick(void);
+
+#endif

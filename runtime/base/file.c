@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/err.h"
+
+static const unsigned char nothing[1];
+
+int se_file_open(struct se_file *file, const char *path)
+{
+    int r = 0;
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
+    if (fd < 0)
+        return se_fail(-errno, "%s: %s", path, strerror(errno));
+    if (fstat(fd, &info) < 0) {
+        r = se_fail(-errno, "%s: %s", path, strerror(errno));
+        goto out;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        r = se_fail(S_ISDIR(info.st_mode) ? -EISDIR : -EINVAL, "%s: not a regular file", path);
+        goto out;
+    }
+    if (info.st_size == 0) {
+        *file = (struct se_file){ nothing, 0 };
+        goto out;
+    }
+    void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) {
+        r = se_fail(-errno, "%s: cannot map: %s", path, strerror(errno));
+        goto out;
+    }
+    *file = (struct se_file){ data, (size_t)info.st_size };
+out:
+    close(fd);
+    return r;
+}
+
+void se_file_close(struct se_file *file)
+{
+    if (file->data && file->data != nothing)
+        munmap((void *)(size_t)file->data, file->len_b);
+    *file = SE_FILE_NULL;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime/text/chat.h - a conversation laid out as the model was trained to see it.
+ *
+ * Families: "chatml" (<|im_start|>), "llama3" (<|start_header_id|>), "plain" (the bundled
+ * pair: <|user|>...<|end|><|assistant|>). A folder's family is recognised from
+ * the chat_template in tokenizer_config.json; one we do not know is -ENOTSUP with a
+ * sentence that names --template. */
+#ifndef SE_RUNTIME_TEXT_CHAT_H
+#define SE_RUNTIME_TEXT_CHAT_H
+
+#include "runtime/text/tokenizer.h"
+
+enum se_chat_family { SE_CHAT_AUTO, SE_CHAT_CHATML, SE_CHAT_LLAMA3, SE_CHAT_PLAIN };
+
+struct se_chat_turn {
+    const char *role; /* "system", "user", "assistant" */
+    const char *text;
+};
+
+/* Finds the family of a model folder (AUTO), or checks that the tokenizer in it has the
+ * tokens the named family needs. 0, -ENOTSUP or -errno. */
+int se_chat_open(enum se_chat_family *family, const char *dir, const struct se_tokenizer *tokenizer,
+                 enum se_chat_family wanted);
+
+/* Appends the ids of the conversation, ending where the assistant begins. Text of the turns
+ * never turns into special tokens. */
+int se_chat_encode(enum se_chat_family family, const struct se_tokenizer *tokenizer,
+                   const struct se_chat_turn *turn, size_t n, struct se_ids *ids);
+
+const char *se_chat_name(enum se_chat_family family);
+
+#endif
