@@ -37,7 +37,7 @@ static const struct {
 };
 enum { N_CHOICES = sizeof choices / sizeof *choices };
 
-enum { UNKNOWN = 1u << 31 }; /* not looked yet */
+#define UNKNOWN (1u << 31) /* not looked yet */
 /* relaxed throughout: the value is computed from constants of the machine, so any thread
  * that races with the first look stores the same. */
 static _Atomic uint32_t flags_in_force = UNKNOWN;
