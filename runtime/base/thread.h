@@ -17,6 +17,8 @@
 
 struct se_pool;
 
+enum { SE_POOL_THREADS_MAX = 1024 };
+
 /* item is in [0, n_items); thread in [0, threads), for scratch memory of one's own. */
 typedef void se_pool_fn(void *context, uint32_t item, uint32_t thread);
 
@@ -31,6 +33,10 @@ uint32_t se_pool_threads(const struct se_pool *pool);
 /* Runs fn for every item and returns when all are done. What the items wrote is visible to
  * the caller, and what the caller wrote before is visible to the items. */
 void se_pool_run(struct se_pool *pool, se_pool_fn *fn, void *context, uint32_t n_items);
+
+/* True: share every loop and judge nothing, for tests and for measuring the pool itself. A
+ * new pool judges. */
+void se_pool_share_always(struct se_pool *pool, bool always);
 
 /* How the pool fared since the last call, for benchmarks and tests. */
 struct se_pool_stat {
