@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/rope.h"
+
+#include "runtime/base/cpu.h"
+
+/* Two products rounded and one sum rounded, in float32 throughout: every implementation does
+ * exactly this, so that all of them give the same bits. */
+static void rope_c(float *x, uint32_t n_heads, uint32_t dim, const float *cos, const float *sin)
+{
+    uint32_t half = dim / 2;
+    for (uint32_t head = 0; head < n_heads; head++, x += dim) {
+        for (uint32_t i = 0; i < half; i++) {
+            float a = x[i], b = x[i + half];
+            x[i] = a * cos[i] - b * sin[i];
+            x[i + half] = b * cos[i] + a * sin[i];
+        }
+    }
+}
+
+const struct se_rope_impl se_rope_table[] = {
+    { "c", 0, rope_c },
+};
+const uint32_t se_rope_table_n = sizeof se_rope_table / sizeof *se_rope_table;
+
+const struct se_rope_impl *se_rope_pick(void)
+{
+    const struct se_rope_impl *row = se_rope_table;
+    while (row->cpu & ~se_cpu_flags())
+        row++;
+    return row;
+}
