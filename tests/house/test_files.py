@@ -3,6 +3,8 @@
 """Every source file says its licence; a header says its own path, and guards itself by it.
 
   test_files.py ROOT
+
+A template, a header whose opening comment says "Included once", has no guard.
 """
 import os
 import re
@@ -28,7 +30,9 @@ def faults_of(path, text):
             if not (len(lines) > 1 and lines[1].startswith('/* %s - ' % path)):
                 found.append('%s:2: does not open with "/* %s - what it is"' % (path, path))
             guard = guard_of(path)
-            if not re.search(r'^#ifndef %s\n#define %s$' % (guard, guard), text, re.M):
+            template = 'Included once' in text.split('*/')[1]
+            if not template and not re.search(r'^#ifndef %s\n#define %s$' % (guard, guard), text,
+                                              re.M):
                 found.append('%s: has no guard %s' % (path, guard))
         for number, line in enumerate(lines, 1):
             if '\t' in line or line != line.rstrip():
@@ -45,12 +49,26 @@ def faults_of(path, text):
 
 def try_the_checker():
     spdx = '/* %s */\n' % LICENCE
-    head = spdx + '/* kernels/x.h - x. */\n#ifndef SE_KERNELS_X_H\n#define SE_KERNELS_X_H\n#endif\n'
-    good = [('kernels/x.c', spdx), ('kernels/x.h', head), ('tools/dev', '#!/bin/sh\n# %s\n' % LICENCE)]
-    bad = [('kernels/x.c', 'int x;\n'), ('kernels/x.c', '\n' + spdx), ('kernels/x.c', spdx + '\tint x;\n'),
-           ('kernels/x.c', spdx + 'int x; \n'), ('kernels/x.c', spdx + 'int x;'), ('kernels/y.h', head),
-           ('kernels/x.h', head.replace('X_H', 'Y_H')), ('kernels/x.h', spdx), ('tests/x.sh', '#!/bin/sh\n'),
-           ('tools/dev', '#!/bin/sh\n')]
+    head = spdx + ('/* kernels/x.h - x. */\n'
+                   '#ifndef SE_KERNELS_X_H\n#define SE_KERNELS_X_H\n#endif\n')
+    good = [
+        ('kernels/x.c', spdx),
+        ('kernels/x.h', head),
+        ('tools/dev', '#!/bin/sh\n# %s\n' % LICENCE),
+        ('tests/golden/x.json', '{}'),
+    ]
+    bad = [
+        ('kernels/x.c', 'int x;\n'),
+        ('kernels/x.c', '\n' + spdx),
+        ('kernels/x.c', spdx + '\tint x;\n'),
+        ('kernels/x.c', spdx + 'int x; \n'),
+        ('kernels/x.c', spdx + 'int x;'),
+        ('kernels/y.h', head),
+        ('kernels/x.h', head.replace('X_H', 'Y_H')),
+        ('kernels/x.h', spdx),
+        ('tests/x.sh', '#!/bin/sh\n'),
+        ('tools/dev', '#!/bin/sh\n'),
+    ]
     for path, text in good:
         if faults_of(path, text):
             sys.exit('the checker refuses %s: %s' % (path, faults_of(path, text)))
