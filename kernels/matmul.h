@@ -28,9 +28,10 @@ const char *se_dtype_name(enum se_dtype dtype);
 
 enum { SE_Q8_GROUP = 32, SE_Q8_LANES = 16, SE_MATMUL_STEP = 64 };
 
-/* q8 layout: blocks of 16 outputs; in a block, for each group of 32 along k, for each of its
- * 8 quads of k: 16 outputs x 4 consecutive k, as q + 128 in one byte. Scales apart:
- * block, group, 16 outputs, f16. q is in [-127, 127]; padding is q = 0, scale 0. */
+/* q8 layout: panels of 64 outputs, one after the other; in a panel, for each group of 32
+ * along k, 4 blocks of 16 outputs (fewer in the last panel); in a block, for each of the
+ * group's 8 quads of k, 16 outputs x 4 consecutive k, as q + 128 in one byte. Scales apart:
+ * panel, group, output, f16. q is in [-127, 127]; padding is q = 0, scale 0. */
 struct se_matrix {
     enum se_dtype dtype;
     uint32_t n_out, n_in;
@@ -44,7 +45,8 @@ size_t se_matrix_q8_size(uint32_t n_out, uint32_t n_in, size_t *scale_at_b);
 /* Packs outputs [from, to) of a matrix of F32, F16 or BF16 into block (se_matrix_q8_size()
  * bytes, 64-byte aligned). from is a multiple of 16; to is too, or it is n_out. Several
  * threads may pack disjoint ranges. The rounding: scale = max|w| / 127 rounded to f16 (up to
- * the next f16 when needed so that no q leaves [-127, 127]), q = w / scale to nearest even.
+ * the next f16 when needed so that no q leaves [-127, 127]), q = w / scale (a float32
+ * quotient) to nearest even.
  * 0, or -EDOM when a weight is not finite (or its scale does not fit f16). */
 int se_matrix_pack_q8(const struct se_matrix *from_matrix, void *block, uint32_t from, uint32_t to);
 

@@ -68,30 +68,25 @@ void se_matmul_run_float_c(const struct se_matrix *w, const void *rows, uint32_t
 }
 
 /* Sum of one group: quads of one output lie LANES * 4 bytes apart. */
-static int32_t dot_group(const uint8_t *quads, const int8_t *q, int32_t bias)
+static int32_t dot_group(const uint8_t *quads, const struct se_quant_group *x)
 {
+    int32_t sum = x->bias;
     for (int k = 0; k < SE_Q8_GROUP; k++)
-        bias += quads[k / 4 * SE_Q8_LANES * 4 + k % 4] * q[k];
-    return bias;
+        sum += quads[k / 4 * SE_Q8_LANES * 4 + k % 4] * x->q[k];
+    return sum;
 }
 
-static double dot_q8(const struct se_matrix *w, const void *row, uint32_t n)
+static double dot_q8(const struct se_matrix *w, const struct se_quant_group *x, uint32_t n)
 {
+    struct se_quant_place place = se_quant_place(w->n_out, w->n_in, n);
     size_t groups = se_quant_groups(w->n_in);
-    size_t at = n / SE_Q8_LANES * groups * SE_Q8_LANES;
-    const uint8_t *quads = (const uint8_t *)w->data + at * SE_Q8_GROUP + n % SE_Q8_LANES * 4;
-    const uint16_t *scale = w->scale + at + n % SE_Q8_LANES;
-    const int8_t *q = row;
-    const struct se_quant_group *group =
-        (const struct se_quant_group *)(const void *)(q + se_quant_q_size(w->n_in));
     double sum = 0;
 
     for (size_t g = 0; g < groups; g++) {
-        int32_t dot = dot_group(quads, q, group[g].bias);
-        sum += (double)dot * se_f16_to_f32(*scale) * group[g].scale;
-        quads += SE_Q8_LANES * SE_Q8_GROUP;
-        scale += SE_Q8_LANES;
-        q += SE_Q8_GROUP;
+        size_t at = (place.at + g * place.step) * SE_Q8_LANES;
+        const uint8_t *quads = (const uint8_t *)w->data + at * SE_Q8_GROUP + n % SE_Q8_LANES * 4;
+        sum += (double)dot_group(quads, x + g) * se_f16_to_f32(w->scale[at + n % SE_Q8_LANES]) *
+               x[g].scale;
     }
     return sum;
 }
@@ -99,8 +94,9 @@ static double dot_q8(const struct se_matrix *w, const void *row, uint32_t n)
 void se_matmul_run_q8_c(const struct se_matrix *w, const void *rows, uint32_t n_rows, float *y,
                         size_t ldy, uint32_t from, uint32_t to)
 {
-    for (uint32_t m = 0; m < n_rows; m++)
+    for (uint32_t m = 0; m < n_rows; m++) {
+        const void *x = (const char *)rows + m * se_quant_row_size(w->n_in);
         for (uint32_t n = from; n < to; n++)
-            y[m * ldy + n] =
-                (float)dot_q8(w, (const char *)rows + m * se_quant_row_size(w->n_in), n);
+            y[m * ldy + n] = (float)dot_q8(w, x, n);
+    }
 }

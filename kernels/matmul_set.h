@@ -15,4 +15,9 @@ typedef void se_matmul_run_fn(const struct se_matrix *w, const void *rows, uint3
 se_matmul_prepare_fn se_matmul_prepare_f32_c, se_matmul_prepare_bf16_c, se_matmul_prepare_q8_c;
 se_matmul_run_fn se_matmul_run_float_c, se_matmul_run_q8_c;
 
+se_matmul_prepare_fn se_matmul_prepare_f32_avx512, se_matmul_prepare_f16_avx512,
+    se_matmul_prepare_bf16_avx512, se_matmul_prepare_bf16_dot, se_matmul_prepare_q8_vnni;
+se_matmul_run_fn se_matmul_run_f32_avx512, se_matmul_run_f16_avx512, se_matmul_run_bf16_avx512,
+    se_matmul_run_bf16_dot, se_matmul_run_q8_vnni;
+
 #endif
