@@ -31,7 +31,9 @@ enum { SE_CONFIG_EOS_MAX = 8 };
 struct se_config {
     enum se_arch arch;
     uint32_t vocab, hidden, layers, heads, kv_heads, head_dim, mlp;
-    uint32_t context; /* max_position_embeddings */
+    uint32_t context; /* max_position_embeddings, or the window when that is shorter */
+    uint32_t window;  /* sliding_window where the model uses one, 0: none. Within a context no
+                       * longer than it every position is seen, so it changes nothing */
     float norm_eps;
     bool tied;                  /* the output projection is the embedding */
     bool qkv_bias, out_bias;    /* biases of q, k, v and of o */
