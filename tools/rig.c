@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/rig.h"
+
+#include <inttypes.h>
+
+#include "kernels/attend.h"
+#include "runtime/base/cpu.h"
+#include "tools/ids.h"
+#include "tools/interrupt.h"
+#include "tools/progress.h"
+
+static void show_conversion(void *context, size_t done_b, size_t total_b)
+{
+    se_progress_at(context, done_b, total_b);
+}
+
+int se_rig_load(struct se_rig *rig, const char *dir, const struct se_common *common)
+{
+    *rig = (struct se_rig){ .dir = dir, .backend = common->backend };
+    uint32_t threads = common->threads ? (uint32_t)common->threads : se_cpu_count();
+    int r = se_pool_new(&rig->pool, threads, false);
+    if (r < 0)
+        return se_trace(r);
+    struct se_progress progress;
+    se_progress_begin(&progress, "converting weights");
+    struct se_model_options options = { .weights = (enum se_weights)common->weights,
+                                        .pool = rig->pool,
+                                        .progress = show_conversion,
+                                        .progress_context = &progress };
+    r = se_model_open(&rig->model, dir, &options);
+    se_progress_end(&progress);
+    return r < 0 ? se_trace(r) : 0;
+}
+
+int se_rig_start(struct se_rig *rig, uint32_t max_rows, uint32_t n_seqs, uint32_t slots)
+{
+    uint64_t pages = ((uint64_t)slots + SE_PAGE_SLOTS - 1) / SE_PAGE_SLOTS * n_seqs;
+    if (pages == 0 || pages > UINT32_MAX)
+        return se_fail(-ERANGE, "%" PRIu32 " sequences of %" PRIu32 " tokens are too many", n_seqs,
+                       slots);
+    struct se_engine_options options = { .backend = (enum se_backend_kind)rig->backend,
+                                         .pool = rig->pool,
+                                         .max_rows = max_rows,
+                                         .n_pages = (uint32_t)pages,
+                                         .kv_dtype = se_engine_kv_dtype(rig->model) };
+    int r = se_engine_new(&rig->engine, rig->model, &options);
+    return r < 0 ? se_trace(r) : 0;
+}
+
+void se_rig_close(struct se_rig *rig)
+{
+    se_engine_free(rig->engine);
+    se_model_close(rig->model);
+    se_pool_free(rig->pool);
+    *rig = SE_RIG_NULL;
+}
+
+static int step(struct se_rig *rig, struct se_part *part)
+{
+    int r = se_step(rig->engine, part, 1);
+    if (r == SE_KV_FULL)
+        return se_fail(-ENOMEM, "no page is left for the keys and values of a sequence of %" PRIu32
+                       " tokens", part->seq->len + part->n_rows);
+    return r < 0 ? se_trace(r) : 0;
+}
+
+int se_rig_feed(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, size_t n)
+{
+    for (size_t at = 0; at < n; at += SE_RIG_ROWS) {
+        if (se_interrupt_came())
+            return SE_VERB_INTERRUPTED;
+        size_t rows = n - at < SE_RIG_ROWS ? n - at : SE_RIG_ROWS;
+        struct se_part part = {
+            .seq = seq, .token = id + at, .n_rows = (uint32_t)rows, .want = SE_WANT_NOTHING
+        };
+        int r = step(rig, &part);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int se_rig_logits(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, uint32_t n,
+                  float *logits)
+{
+    uint32_t path[SE_RIG_ROWS];
+    for (uint32_t i = 0; i < SE_RIG_ROWS; i++)
+        path[i] = i;
+    struct se_part part = {
+        .seq = seq, .token = id, .n_rows = n, .want = SE_WANT_LOGITS, .logits = logits
+    };
+    int r = step(rig, &part);
+    if (r < 0)
+        return r;
+    r = se_engine_commit(rig->engine, seq, path, n);
+    return r < 0 ? se_trace(r) : 0;
+}
+
+int se_rig_tokenizer(struct se_tokenizer **out, const char *dir, const struct se_config *config)
+{
+    struct se_tokenizer *tokenizer = NULL;
+    int r = se_tokenizer_open(&tokenizer, dir);
+    if (r < 0)
+        return se_trace(r);
+    if (se_tokenizer_size(tokenizer) > config->vocab) {
+        r = se_fail(-EINVAL, "%s/tokenizer.json: its %" PRIu32 " ids are more than the %" PRIu32
+                    " rows of the embedding (vocab_size in config.json)", dir,
+                    se_tokenizer_size(tokenizer), config->vocab);
+        se_tokenizer_close(tokenizer);
+        return r;
+    }
+    *out = tokenizer;
+    return 0;
+}
+
+int se_rig_prompt_check(const struct se_ids *ids, const struct se_config *config, const char *dir)
+{
+    if (ids->n == 0)
+        return se_fail(-EINVAL, "the prompt is empty: there is nothing to go on from");
+    if (ids->n > config->context)
+        return se_fail(-ERANGE, "the prompt of %zu tokens is longer than the context of %s: %" PRIu32
+                       " tokens", ids->n, dir, config->context);
+    return se_ids_check(ids, config->vocab, dir);
+}

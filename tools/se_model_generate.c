@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* se-model generate: the model goes on with a text, token by token. */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include "runtime/text/chat.h"
+#include "tools/ids.h"
+#include "tools/interrupt.h"
+#include "tools/rig.h"
+
+enum { STOPS_MAX = SE_CONFIG_EOS_MAX + 1 };
+
+struct options {
+    struct se_common common;
+    const char *prompt, *ids, *system;
+    uint64_t n, top_k, seed;
+    double temp, top_p, min_p;
+    int family; /* enum se_chat_family */
+    bool ids_out, ignore_eos, chat, echo, stats;
+};
+
+/* One run: what it reads and where it stands. */
+struct writer {
+    const struct options *o;
+    const char *dir;
+    struct se_config config;
+    struct se_tokenizer *tokenizer; /* NULL when only ids go in and out */
+    struct se_ids prompt;
+    uint32_t stop[STOPS_MAX];
+    uint32_t n_stops;
+    struct se_rig rig;
+    struct se_seq *seq;
+    struct se_decoder decoder;
+    char *text;
+    size_t len, cap;
+    uint64_t n_new, begun_ns, fed_ns;
+};
+
+static int encode_chat(struct writer *w)
+{
+    /* The token that ends the assistant's turn, should generation_config.json not name it. */
+    static const char *const turn_end[] = { [SE_CHAT_CHATML] = "<|im_end|>",
+                                            [SE_CHAT_LLAMA3] = "<|eot_id|>",
+                                            [SE_CHAT_PLAIN] = "<|end|>" };
+    enum se_chat_family family;
+    int r = se_chat_open(&family, w->dir, w->tokenizer, (enum se_chat_family)w->o->family);
+    if (r < 0)
+        return se_trace(r);
+    const struct se_chat_turn turn[] = { { "system", w->o->system }, { "user", w->o->prompt } };
+    bool system = w->o->system != NULL;
+    r = se_chat_encode(family, w->tokenizer, system ? turn : turn + 1, system ? 2 : 1, &w->prompt);
+    if (r < 0)
+        return se_trace(r);
+    if (se_tokenizer_find(w->tokenizer, turn_end[family], &w->stop[w->n_stops]) == 0)
+        w->n_stops++;
+    return 0;
+}
+
+/* Everything that can be found wrong before the weights are touched. */
+static int prepare(struct writer *w)
+{
+    const struct options *o = w->o;
+    int r = se_config_read(&w->config, w->dir);
+    if (r < 0)
+        return se_trace(r);
+    for (uint32_t i = 0; i < w->config.n_eos; i++)
+        w->stop[w->n_stops++] = w->config.eos[i];
+    if (o->prompt || !o->ids_out) {
+        r = se_rig_tokenizer(&w->tokenizer, w->dir, &w->config);
+        if (r < 0)
+            return se_trace(r);
+    }
+    if (o->ids)
+        r = se_ids_parse(&w->prompt, o->ids, strlen(o->ids));
+    else if (o->chat || o->family != SE_CHAT_AUTO)
+        r = encode_chat(w);
+    else
+        r = se_tokenizer_encode(w->tokenizer, o->prompt, strlen(o->prompt), SE_ENCODE_SPECIAL,
+                                &w->prompt);
+    if (r < 0)
+        return se_trace(r);
+    return se_rig_prompt_check(&w->prompt, &w->config, w->dir);
+}
+
+static int print_text(struct writer *w)
+{
+    if (w->len > 0)
+        fwrite(w->text, 1, w->len, stdout);
+    w->len = 0;
+    return se_output_flush();
+}
+
+static int echo_prompt(struct writer *w)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < w->prompt.n; i++)
+        r = se_decoder_add(&w->decoder, w->prompt.id[i], &w->text, &w->len, &w->cap);
+    return r < 0 ? se_trace(r) : print_text(w);
+}
+
+static int emit(struct writer *w, uint32_t token)
+{
+    if (w->o->ids_out) {
+        printf(w->n_new ? " %" PRIu32 : "%" PRIu32, token);
+        w->n_new++;
+        return se_output_flush();
+    }
+    w->n_new++;
+    int r = 0;
+    /* A vocabulary is often padded beyond the tokenizer's ids: those are no text. */
+    if (token < se_tokenizer_size(w->tokenizer))
+        r = se_decoder_add(&w->decoder, token, &w->text, &w->len, &w->cap);
+    return r < 0 && r != -ERANGE ? se_trace(r) : print_text(w);
+}
+
+static bool ends(const struct writer *w, uint32_t token)
+{
+    for (uint32_t i = 0; !w->o->ignore_eos && i < w->n_stops; i++)
+        if (w->stop[i] == token)
+            return true;
+    return false;
+}
+
+/* The last token goes in, the next one comes out. */
+static int next_token(struct writer *w, const struct se_sampling *sampling, uint32_t *token)
+{
+    uint32_t path[1];
+    struct se_part part = { .seq = w->seq,
+                            .token = token,
+                            .n_rows = 1,
+                            .want = SE_WANT_VERDICT,
+                            .sampling = sampling,
+                            .path = path };
+    int r = se_step(w->rig.engine, &part, 1);
+    if (r == SE_KV_FULL)
+        return se_fail(-ENOMEM, "no page is left for keys and values");
+    if (r < 0)
+        return se_trace(r);
+    *token = part.bonus;
+    return 0;
+}
+
+static int write_on(struct writer *w, const struct se_sampling *sampling, uint64_t n)
+{
+    uint32_t token = w->prompt.id[w->prompt.n - 1];
+    int r = se_rig_feed(&w->rig, w->seq, w->prompt.id, w->prompt.n - 1);
+    w->fed_ns = se_clock_ns();
+    while (r == 0 && w->n_new < n) {
+        if (se_interrupt_came())
+            return SE_VERB_INTERRUPTED;
+        r = next_token(w, sampling, &token);
+        if (r < 0)
+            return r;
+        bool last = ends(w, token);
+        if (!last || w->o->ids_out)
+            r = emit(w, token);
+        if (last)
+            break;
+    }
+    return r;
+}
+
+/* However the run ended, its line ends too. */
+static int finish(struct writer *w, int r)
+{
+    if (r == SE_VERB_CLOSED)
+        return r;
+    if (!w->o->ids_out && se_decoder_end(&w->decoder, &w->text, &w->len, &w->cap) == 0 && w->len)
+        fwrite(w->text, 1, w->len, stdout);
+    putchar('\n');
+    int flushed = se_output_flush();
+    return r ? r : flushed;
+}
+
+static void print_stats(const struct writer *w)
+{
+    double fed_s = (double)(w->fed_ns - w->begun_ns) * 1e-9;
+    double wrote_s = (double)(se_clock_ns() - w->fed_ns) * 1e-9;
+    fprintf(stderr, "prompt %zu tokens in %.3f s (%.1f/s), text %" PRIu64 " tokens in %.3f s "
+            "(%.1f/s), %s, weights %s\n", w->prompt.n, fed_s, (double)w->prompt.n / fed_s, w->n_new,
+            wrote_s, (double)w->n_new / wrote_s, se_engine_backend(w->rig.engine),
+            se_dtype_name(w->rig.model->dtype));
+}
+
+static int run_writer(struct writer *w, const struct se_sampling *sampling)
+{
+    int r = prepare(w);
+    if (r < 0)
+        return r;
+    /* A token at the last place of the context still has a successor. */
+    uint64_t room = (uint64_t)w->config.context - w->prompt.n + 1;
+    uint64_t n = w->o->n < room ? w->o->n : room;
+    r = se_rig_load(&w->rig, w->dir, &w->o->common);
+    if (r == 0)
+        r = se_rig_start(&w->rig, SE_RIG_ROWS, 1, (uint32_t)(w->prompt.n + n));
+    if (r == 0)
+        r = se_seq_new(&w->seq, se_engine_kv(w->rig.engine));
+    if (r < 0)
+        return r;
+    if (w->tokenizer)
+        se_decoder_init(&w->decoder, w->tokenizer, true);
+    se_interrupt_watch();
+    w->begun_ns = se_clock_ns();
+    r = w->o->echo && !w->o->ids_out ? echo_prompt(w) : 0;
+    if (r == 0)
+        r = write_on(w, sampling, n);
+    r = finish(w, r);
+    if (r == 0 && n < w->o->n && w->n_new == n)
+        fprintf(stderr, "se-model: the context of %" PRIu32 " tokens is full\n", w->config.context);
+    if (r == 0 && w->o->stats)
+        print_stats(w);
+    return r;
+}
+
+static int run(const void *values, char **argument)
+{
+    const struct options *o = values;
+    struct writer w = { .o = o, .dir = argument[0] };
+    struct se_sampling sampling = { .temp = o->temp,
+                                    .top_k = (uint32_t)o->top_k,
+                                    .top_p = o->top_p,
+                                    .min_p = o->min_p,
+                                    .seed = o->seed };
+    bool chat = o->chat || o->family != SE_CHAT_AUTO;
+    if (!o->prompt == !o->ids)
+        return se_usage(o->prompt ? "a prompt or ids: not both"
+                                  : "from what? Say -p TEXT or --ids \"1 2 3\"");
+    if (o->ids && chat)
+        return se_usage("a chat begins with a text (-p), not with ids");
+    if (o->system && !chat)
+        return se_usage("--system is for a chat (--chat)");
+    if (se_sampling_check(&sampling) < 0)
+        return SE_VERB_USAGE;
+    int r = run_writer(&w, &sampling);
+    se_mem_free(w.text);
+    se_seq_free(w.seq);
+    se_rig_close(&w.rig);
+    se_tokenizer_close(w.tokenizer);
+    se_ids_fini(&w.prompt);
+    return r;
+}
+
+static const struct se_conf_row rows[] = {
+    { "prompt", 'p', SE_CONF_TEXT, offsetof(struct options, prompt), NULL, 0, 0, "TEXT",
+      "what to go on from" },
+    { "ids", 0, SE_CONF_TEXT, offsetof(struct options, ids), NULL, 0, 0, "IDS",
+      "the same as token ids, \"1 2 3\"; nothing is added to them" },
+    { "tokens", 'n', SE_CONF_UINT, offsetof(struct options, n), "128", 0, 4294967295.0, "N",
+      "new tokens, at most" },
+    { "temp", 'T', SE_CONF_REAL, offsetof(struct options, temp), "0", 0, 1000, "T",
+      "temperature; 0: always the likeliest token" },
+    { "top-k", 0, SE_CONF_UINT, offsetof(struct options, top_k), "0", 0, 4294967295.0, "K",
+      "choose among the K likeliest; 0: among all" },
+    { "top-p", 0, SE_CONF_REAL, offsetof(struct options, top_p), "1", 0, 1, "P",
+      "choose among the likeliest that together reach probability P" },
+    { "min-p", 0, SE_CONF_REAL, offsetof(struct options, min_p), "0", 0, 1, "P",
+      "leave out what is less likely than P times the likeliest" },
+    { "seed", 's', SE_CONF_UINT, offsetof(struct options, seed), "0", 0, 18446744073709551615.0,
+      "N", "of the noise: the same seed, the same text, whatever the number of threads" },
+    { "ids-out", 0, SE_CONF_FLAG, offsetof(struct options, ids_out), NULL, 0, 0, NULL,
+      "write the new ids, on one line, and nothing else" },
+    { "ignore-eos", 0, SE_CONF_FLAG, offsetof(struct options, ignore_eos), NULL, 0, 0, NULL,
+      "go on behind a token that ends the text" },
+    { "chat", 'c', SE_CONF_FLAG, offsetof(struct options, chat), NULL, 0, 0, NULL,
+      "the prompt is what a user says; the model answers" },
+    { "system", 0, SE_CONF_TEXT, offsetof(struct options, system), NULL, 0, 0, "TEXT",
+      "what the chat's system turn says" },
+    { "template", 0, SE_CONF_CHOICE, offsetof(struct options, family), "auto", 0, 0,
+      "auto|chatml|llama3|plain", "how the chat is laid out; any but auto means --chat too" },
+    { "echo", 'e', SE_CONF_FLAG, offsetof(struct options, echo), NULL, 0, 0, NULL,
+      "write the prompt first" },
+    { "stats", 0, SE_CONF_FLAG, offsetof(struct options, stats), NULL, 0, 0, NULL,
+      "tell the speed on standard error" },
+    SE_COMMON_ROWS,
+};
+static struct options chosen;
+
+const struct se_verb se_verb_generate = {
+    .name = "generate",
+    .arguments = "DIR",
+    .n_arguments = 1,
+    .summary = "go on with a text",
+    .more = "Writes the new text as it comes, and a newline. It ends after N tokens, at a token that\n"
+            "ends the text, or where the context of the model is full.",
+    .rows = rows,
+    .n_rows = sizeof rows / sizeof rows[0],
+    .values = &chosen,
+    .run = run,
+};
