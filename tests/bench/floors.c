@@ -65,74 +65,39 @@ static void work_read(const struct crew *crew, int self)
     kept = (uint64_t)_mm512_reduce_add_epi64(a);
 }
 
-static const long fma_turns = 8000000;
+static const long rate_turns = 8000000;
 
-/* The empty assembly makes the compiler believe each sum may have changed; otherwise it may
- * fold the turns of a loop whose operands never change. */
-#define HOLD(v) __asm__ volatile("" : "+v"(v))
-
-static void work_f32(const struct crew *crew, int self)
-{
-    __m512 x = _mm512_set1_ps(1e-9f);
-    __m512 sum[CHAINS];
-
-    (void)crew;
-    (void)self;
-    for (int i = 0; i < CHAINS; i++)
-        sum[i] = _mm512_set1_ps((float)i);
-    for (long t = 0; t < fma_turns; t++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++) {
-            sum[i] = _mm512_fmadd_ps(x, x, sum[i]);
-            HOLD(sum[i]);
-        }
+/* Chains of one instruction, each on a register of its own: all loops over them are unrolled,
+ * else the array lives in memory. The empty assembly makes the compiler believe that each sum
+ * may have changed; it would fold turns whose operands never change. */
+#define RATE_WORK(name, type, operand, start, instruction, total)                                  \
+    static void name(const struct crew *crew, int self)                                            \
+    {                                                                                              \
+        operand;                                                                                   \
+        type sum[CHAINS];                                                                          \
+        (void)crew;                                                                                \
+        (void)self;                                                                                \
+        _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) sum[i] = start;                  \
+        for (long t = 0; t < rate_turns; t++) {                                                    \
+            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++)                              \
+            {                                                                                      \
+                sum[i] = instruction;                                                              \
+                __asm__ volatile("" : "+v"(sum[i]));                                               \
+            }                                                                                      \
+        }                                                                                          \
+        _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) kept = (uint64_t)total(sum[i]);  \
     }
-    for (int i = 0; i < CHAINS; i++)
-        kept = (uint64_t)_mm512_reduce_add_ps(sum[i]);
-}
 
+RATE_WORK(work_f32, __m512, __m512 x = _mm512_set1_ps(1e-9f), _mm512_set1_ps((float)i),
+          _mm512_fmadd_ps(x, x, sum[i]), _mm512_reduce_add_ps)
 #ifdef __AVX512BF16__
-static void work_bf16(const struct crew *crew, int self)
-{
-    __m512bh x = _mm512_cvtne2ps_pbh(_mm512_set1_ps(1e-9f), _mm512_set1_ps(1e-9f));
-    __m512 sum[CHAINS];
-
-    (void)crew;
-    (void)self;
-    for (int i = 0; i < CHAINS; i++)
-        sum[i] = _mm512_set1_ps((float)i);
-    for (long t = 0; t < fma_turns; t++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++) {
-            sum[i] = _mm512_dpbf16_ps(sum[i], x, x);
-            HOLD(sum[i]);
-        }
-    }
-    for (int i = 0; i < CHAINS; i++)
-        kept = (uint64_t)_mm512_reduce_add_ps(sum[i]);
-}
+RATE_WORK(work_bf16, __m512,
+          __m512bh x = _mm512_cvtne2ps_pbh(_mm512_set1_ps(1e-9f), _mm512_set1_ps(1e-9f)),
+          _mm512_set1_ps((float)i), _mm512_dpbf16_ps(sum[i], x, x), _mm512_reduce_add_ps)
 #endif
-
 #ifdef __AVX512VNNI__
-static void work_int8(const struct crew *crew, int self)
-{
-    __m512i x = _mm512_set1_epi8(3);
-    __m512i sum[CHAINS];
-
-    (void)crew;
-    (void)self;
-    for (int i = 0; i < CHAINS; i++)
-        sum[i] = _mm512_set1_epi32(i);
-    for (long t = 0; t < fma_turns; t++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++) {
-            sum[i] = _mm512_dpbusd_epi32(sum[i], x, x);
-            HOLD(sum[i]);
-        }
-    }
-    for (int i = 0; i < CHAINS; i++)
-        kept = (uint64_t)_mm512_reduce_add_epi32(sum[i]);
-}
+RATE_WORK(work_int8, __m512i, __m512i x = _mm512_set1_epi8(3), _mm512_set1_epi32(i),
+          _mm512_dpbusd_epi32(sum[i], x, x), _mm512_reduce_add_epi32)
 #endif
 
 static void *member_main(void *arg)
@@ -216,7 +181,7 @@ static void measure_stream(const char *name, bool huge, int max_threads)
 static void measure_rate(const char *name, work_fn *work, int ops, int max_threads)
 {
     for (int n = 1; n <= max_threads; n++)
-        measure(name, work, n, NULL, (double)fma_turns * CHAINS * ops * n);
+        measure(name, work, n, NULL, (double)rate_turns * CHAINS * ops * n);
 }
 
 int main(int argc, char **argv)
