@@ -25,6 +25,7 @@ enum { MAX_CASES = 16, MAX_ROWS = 1024, MAX_REPEAT = 1000, BRANCHES = 8 };
 struct rows_case {
     int n;
     bool tree;
+    double ms[MAX_REPEAT];
 };
 
 struct request {
@@ -224,17 +225,26 @@ static double step(struct llama_context *ctx, const struct llama_batch *b, int c
     return ms;
 }
 
-static void run_case(struct llama_context *ctx, struct llama_batch *b, const struct request *q,
-                     const struct rows_case *c, int n_vocab, bool more)
+/* Every case once per turn, as se-model does: a slow moment of the machine falls on all. */
+static void measure(struct llama_context *ctx, struct llama_batch *b, struct request *q,
+                    int n_vocab)
 {
-    fill(b, c, q->context, n_vocab);
-    for (int i = 0; i < q->warm_up; i++)
-        step(ctx, b, q->context, q->model);
+    for (int turn = -q->warm_up; turn < q->repeat; turn++) {
+        for (int i = 0; i < q->n_cases; i++) {
+            fill(b, &q->rows[i], q->context, n_vocab);
+            double ms = step(ctx, b, q->context, q->model);
+            if (turn >= 0)
+                q->rows[i].ms[turn] = ms;
+        }
+    }
+}
+
+static void print_case(const struct rows_case *c, int repeat)
+{
     printf("  {\"rows\": %d, \"tree\": %s, \"ms\": [", c->n, c->tree ? "true" : "false");
-    for (int i = 0; i < q->repeat; i++)
-        printf("%s%.4f", i > 0 ? ", " : "", step(ctx, b, q->context, q->model));
-    printf("]}%s\n", more ? "," : "");
-    fflush(stdout);
+    for (int i = 0; i < repeat; i++)
+        printf("%s%.4f", i > 0 ? ", " : "", c->ms[i]);
+    printf("]}");
 }
 
 static struct llama_context *open_context(struct llama_model *model, const struct request *q)
@@ -256,7 +266,7 @@ static struct llama_context *open_context(struct llama_model *model, const struc
 
 int main(int argc, char **argv)
 {
-    struct request q;
+    static struct request q; /* its samples are too many for the stack */
     char name[128];
 
     parse(&q, argc, argv);
@@ -272,13 +282,16 @@ int main(int argc, char **argv)
     struct llama_batch b = llama_batch_init(MAX_ROWS, 0, BRANCHES);
     int n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
     llama_model_desc(model, name, sizeof(name));
+    prefill(ctx, &b, &q, n_vocab);
+    measure(ctx, &b, &q, n_vocab);
     printf("{\"engine\": \"llama.cpp\", \"system\": \"%s\",\n", llama_print_system_info());
     printf(" \"model\": \"%s\", \"bytes\": %llu, \"context\": %d, \"threads\": %d,\n", name,
            (unsigned long long)llama_model_size(model), q.context, q.threads);
     printf(" \"results\": [\n");
-    prefill(ctx, &b, &q, n_vocab);
-    for (int i = 0; i < q.n_cases; i++)
-        run_case(ctx, &b, &q, &q.rows[i], n_vocab, i + 1 < q.n_cases);
+    for (int i = 0; i < q.n_cases; i++) {
+        print_case(&q.rows[i], q.repeat);
+        printf("%s\n", i + 1 < q.n_cases ? "," : "");
+    }
     printf(" ]}\n");
 
     llama_batch_free(b);
