@@ -31,10 +31,7 @@ void se_mini_fail(const char *file, int line, const char *format, ...)
     longjmp(end_of_test, FAILED);
 }
 
-void se_mini_skip(void)
-{
-    longjmp(end_of_test, SKIPPED);
-}
+void se_mini_skip(void) { longjmp(end_of_test, SKIPPED); }
 
 void se_mini_check(const char *file, int line, int holds, const char *what)
 {

@@ -19,12 +19,14 @@ struct CMUnitTest {
     void *first_state;
 };
 
+/* clang-format off */
 #define cmocka_unit_test(f) { .name = #f, .run = f }
 #define cmocka_unit_test_setup(f, up) { .name = #f, .run = f, .set_up = up }
 #define cmocka_unit_test_teardown(f, down) { .name = #f, .run = f, .tear_down = down }
 #define cmocka_unit_test_setup_teardown(f, up, down) \
     { .name = #f, .run = f, .set_up = up, .tear_down = down }
 #define cmocka_unit_test_prestate(f, state) { .name = #f, .run = f, .first_state = state }
+/* clang-format on */
 
 #define cmocka_run_group_tests(tests, up, down) \
     se_mini_run(#tests, tests, sizeof(tests) / sizeof((tests)[0]), up, down)
@@ -54,8 +56,9 @@ struct CMUnitTest {
 #define assert_ptr_not_equal(a, b) \
     se_mini_compare(SE_MINI_HERE, SE_MINI_PTR(a), SE_MINI_PTR(b), 0, #a " != " #b)
 #define assert_in_range(x, low, high) \
-    se_mini_check(SE_MINI_HERE, (uintmax_t)(x) >= (uintmax_t)(low) && \
-                  (uintmax_t)(x) <= (uintmax_t)(high), #x " within " #low " and " #high)
+    se_mini_check(SE_MINI_HERE, \
+                  (uintmax_t)(x) >= (uintmax_t)(low) && (uintmax_t)(x) <= (uintmax_t)(high), \
+                  #x " within " #low " and " #high)
 #define assert_string_equal(a, b) se_mini_strings(SE_MINI_HERE, a, b)
 #define assert_memory_equal(a, b, len) se_mini_bytes(SE_MINI_HERE, a, b, len)
 
