@@ -222,6 +222,17 @@ struct given {
     const char *value; /* behind "=" or the letter; NULL: none there */
 };
 
+/* A word that names no option: which ones there are is the first thing to know. */
+static int refuse_option(const struct se_conf_row *rows, size_t n, const char *word, size_t len)
+{
+    char known[512];
+    size_t at = 0;
+    for (size_t i = 0; i < n && at < sizeof known; i++)
+        at += (size_t)snprintf(known + at, sizeof known - at, " --%s", rows[i].name);
+    return se_fail(-EINVAL, "'%.*s': no such option; there are%s --help",
+                   (int)(len < NAME_B ? len : NAME_B), word, n ? known : "");
+}
+
 /* Reads "--name", "--name=value", "-x" or "-xvalue". */
 static int find(const struct se_conf_row *rows, size_t n, const char *word, struct given *given)
 {
@@ -233,8 +244,7 @@ static int find(const struct se_conf_row *rows, size_t n, const char *word, stru
         if (!given->row && len == 4 && !memcmp(name, "help", len) && !given->value)
             return SE_CONF_HELP;
         if (!given->row)
-            return se_fail(-EINVAL, "--%.*s: no such option", (int)(len < NAME_B ? len : NAME_B),
-                           name);
+            return refuse_option(rows, n, word, len + 2);
         return 0;
     }
     given->row = by_letter(rows, n, word[1]);
@@ -242,7 +252,7 @@ static int find(const struct se_conf_row *rows, size_t n, const char *word, stru
     if (!given->row && !strcmp(word, "-h"))
         return SE_CONF_HELP;
     if (!given->row)
-        return se_fail(-EINVAL, "'%.200s': no such option", word);
+        return refuse_option(rows, n, word, strlen(word));
     if (given->row->type == SE_CONF_FLAG && given->value)
         return se_fail(-EINVAL, "'%.200s': --%s takes no value", word, given->row->name);
     return 0;
