@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/attend_lanes.h"
 #include "kernels/attend_set.h"
 #include "kernels/float16.h"
 #include "runtime/base/cpu.h"
@@ -84,6 +85,18 @@ static void attend_f16_c(const struct se_attend_job *job, float *scratch)
 }
 
 const struct se_attend_impl se_attend_table[] = {
+#if SE_HAVE_AVX512
+    { "avx512", SE_DTYPE_F32, SE_CPU_AVX512, se_attend_f32_avx512 },
+    { "avx512", SE_DTYPE_F16, SE_CPU_AVX512, se_attend_f16_avx512 },
+#endif
+#if SE_HAVE_AVX2
+    { "avx2", SE_DTYPE_F32, SE_CPU_AVX2, se_attend_f32_avx2 },
+    { "avx2", SE_DTYPE_F16, SE_CPU_AVX2, se_attend_f16_avx2 },
+#endif
+#if SE_HAVE_NEON
+    { "neon", SE_DTYPE_F32, SE_CPU_NEON, se_attend_f32_neon },
+    { "neon", SE_DTYPE_F16, SE_CPU_NEON, se_attend_f16_neon },
+#endif
     { "c", SE_DTYPE_F32, 0, attend_f32_c },
     { "c", SE_DTYPE_F16, 0, attend_f16_c },
 };

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "kernels/glu_lanes.h"
 #include "runtime/base/cpu.h"
 
 static void glu_c(const float *gate, const float *up, uint32_t n, float *out)
@@ -14,6 +15,15 @@ static void glu_c(const float *gate, const float *up, uint32_t n, float *out)
 }
 
 const struct se_glu_impl se_glu_table[] = {
+#if SE_HAVE_AVX512
+    { "avx512", SE_CPU_AVX512, se_glu_avx512 },
+#endif
+#if SE_HAVE_AVX2
+    { "avx2", SE_CPU_AVX2, se_glu_avx2 },
+#endif
+#if SE_HAVE_NEON
+    { "neon", SE_CPU_NEON, se_glu_neon },
+#endif
     { "c", 0, glu_c },
 };
 const uint32_t se_glu_table_n = sizeof se_glu_table / sizeof *se_glu_table;

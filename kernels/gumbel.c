@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/gumbel_lanes.h"
 #include "kernels/gumbel_log.h"
 #include "runtime/base/cpu.h"
 #include "runtime/base/rng.h"
@@ -31,10 +32,10 @@ static float minus_log(struct split y)
     float p = se_log_term[SE_LOG_TERMS - 1];
     for (int i = SE_LOG_TERMS - 2; i >= 0; i--)
         p = fmaf(p, y.f, se_log_term[i]);
-    return -fmaf(y.exponent, se_log_ln2, fmaf(y.f * y.f, p, y.f));
+    return 0.0f - fmaf(y.exponent, se_log_ln2, fmaf(y.f * y.f, p, y.f));
 }
 
-static float noise_of_word(uint32_t word)
+float se_gumbel_of_word(uint32_t word)
 {
     uint32_t low = word < 0x80000000u ? word : ~word;
     float a = ((float)low + 0.5f) * 0x1p-32f;
@@ -46,7 +47,7 @@ static float noise_of_word(uint32_t word)
 
 float se_gumbel(uint64_t seed, uint32_t position, uint32_t token)
 {
-    return noise_of_word(se_rng_token_word(seed, position, token));
+    return se_gumbel_of_word(se_rng_token_word(seed, position, token));
 }
 
 static uint32_t argmax_c(const float *x, uint32_t n, float inv_t, uint64_t seed,
@@ -74,6 +75,15 @@ static void add_c(const float *x, uint32_t n, float inv_t, uint64_t seed, uint32
 }
 
 const struct se_gumbel_impl se_gumbel_table[] = {
+#if SE_HAVE_AVX512
+    { "avx512", SE_CPU_AVX512, se_gumbel_argmax_avx512, se_gumbel_add_avx512 },
+#endif
+#if SE_HAVE_AVX2
+    { "avx2", SE_CPU_AVX2, se_gumbel_argmax_avx2, se_gumbel_add_avx2 },
+#endif
+#if SE_HAVE_NEON
+    { "neon", SE_CPU_NEON, se_gumbel_argmax_neon, se_gumbel_add_neon },
+#endif
     { "c", 0, argmax_c, add_c },
 };
 const uint32_t se_gumbel_table_n = sizeof se_gumbel_table / sizeof *se_gumbel_table;

@@ -15,8 +15,9 @@
 
 #include <stdint.h>
 
-/* The reference for one token. */
+/* The reference for one token, and for the word that it is made of. */
 float se_gumbel(uint64_t seed, uint32_t position, uint32_t token);
+float se_gumbel_of_word(uint32_t word);
 
 struct se_gumbel_impl {
     const char *name;

@@ -15,8 +15,8 @@
  *     w = word < 2^31 ? word : ~word
  *     a = (float(w) + 0.5) * 2^-32, in [2^-33, 1/2]
  *     y = word < 2^31 ? a : 1 - a
- *     L = -log(y), with f replaced by -a where e == 0 (there y = 1 - a exactly means f = -a)
- *     g = -log(L)
+ *     L = 0 - log(y), with f replaced by -a where e == 0 (there y = 1 - a exactly means f = -a)
+ *     g = 0 - log(L)
  * e == 0 happens only for y >= sqrt(1/2), hence only for words of the upper half. */
 #ifndef SE_KERNELS_GUMBEL_LOG_H
 #define SE_KERNELS_GUMBEL_LOG_H

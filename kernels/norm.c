@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "kernels/norm_lanes.h"
 #include "runtime/base/cpu.h"
 
 static void norm_c(const float *x, const float *weight, float eps, uint32_t n, float *out)
@@ -16,6 +17,15 @@ static void norm_c(const float *x, const float *weight, float eps, uint32_t n, f
 }
 
 const struct se_norm_impl se_norm_table[] = {
+#if SE_HAVE_AVX512
+    { "avx512", SE_CPU_AVX512, se_norm_avx512 },
+#endif
+#if SE_HAVE_AVX2
+    { "avx2", SE_CPU_AVX2, se_norm_avx2 },
+#endif
+#if SE_HAVE_NEON
+    { "neon", SE_CPU_NEON, se_norm_neon },
+#endif
     { "c", 0, norm_c },
 };
 const uint32_t se_norm_table_n = sizeof se_norm_table / sizeof *se_norm_table;

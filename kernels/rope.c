@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/rope.h"
 
+#include "kernels/rope_lanes.h"
 #include "runtime/base/cpu.h"
 
 /* Two products rounded and one sum rounded, in float32 throughout: every implementation does
@@ -18,6 +19,15 @@ static void rope_c(float *x, uint32_t n_heads, uint32_t dim, const float *cos, c
 }
 
 const struct se_rope_impl se_rope_table[] = {
+#if SE_HAVE_AVX512
+    { "avx512", SE_CPU_AVX512, se_rope_avx512 },
+#endif
+#if SE_HAVE_AVX2
+    { "avx2", SE_CPU_AVX2, se_rope_avx2 },
+#endif
+#if SE_HAVE_NEON
+    { "neon", SE_CPU_NEON, se_rope_neon },
+#endif
     { "c", 0, rope_c },
 };
 const uint32_t se_rope_table_n = sizeof se_rope_table / sizeof *se_rope_table;

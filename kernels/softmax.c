@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "kernels/softmax_lanes.h"
 #include "runtime/base/cpu.h"
 
 static float logsumexp_c(const float *x, uint32_t n)
@@ -19,6 +20,15 @@ static float logsumexp_c(const float *x, uint32_t n)
 }
 
 const struct se_softmax_impl se_softmax_table[] = {
+#if SE_HAVE_AVX512
+    { "avx512", SE_CPU_AVX512, se_logsumexp_avx512 },
+#endif
+#if SE_HAVE_AVX2
+    { "avx2", SE_CPU_AVX2, se_logsumexp_avx2 },
+#endif
+#if SE_HAVE_NEON
+    { "neon", SE_CPU_NEON, se_logsumexp_neon },
+#endif
     { "c", 0, logsumexp_c },
 };
 const uint32_t se_softmax_table_n = sizeof se_softmax_table / sizeof *se_softmax_table;

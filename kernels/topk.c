@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "kernels/topk_lanes.h"
 #include "runtime/base/cpu.h"
 
 /* The reference keeps the best so far as a heap in the caller's arrays, the worst of them at
@@ -39,7 +40,7 @@ static void sink(const struct heap *heap, uint32_t at, float value, uint32_t ind
     heap->index[at] = index;
 }
 
-static uint32_t topk_c(const float *x, uint32_t n, uint32_t k, uint32_t *index, float *value)
+uint32_t se_topk_c(const float *x, uint32_t n, uint32_t k, uint32_t *index, float *value)
 {
     if (k > n)
         k = n;
@@ -67,7 +68,16 @@ static uint32_t topk_c(const float *x, uint32_t n, uint32_t k, uint32_t *index, 
 }
 
 const struct se_topk_impl se_topk_table[] = {
-    { "c", 0, topk_c },
+#if SE_HAVE_AVX512
+    { "avx512", SE_CPU_AVX512, se_topk_avx512 },
+#endif
+#if SE_HAVE_AVX2
+    { "avx2", SE_CPU_AVX2, se_topk_avx2 },
+#endif
+#if SE_HAVE_NEON
+    { "neon", SE_CPU_NEON, se_topk_neon },
+#endif
+    { "c", 0, se_topk_c },
 };
 const uint32_t se_topk_table_n = sizeof se_topk_table / sizeof *se_topk_table;
 

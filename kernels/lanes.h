@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernels/lanes.h - a small vocabulary of vectors, the same for every instruction set.
+ *
+ * A kernel that is the same idea on every processor is written once over these words, in
+ * <noun>_lanes.h, and compiled once per set by the files of x86/ and arm/. SE_LANES is the
+ * number of float32 lanes of a vector (16, 8 or 4), or 0 in a file compiled for no set, where
+ * the bodies vanish.
+ *
+ *     vf, vu                          float32 lanes, the same lanes as 32-bit words
+ *     vf_zero vf_set                  zeros; one value everywhere
+ *     vf_load vf_store                any alignment
+ *     vf_load_part(p, n, fill)        n < SE_LANES values, then fill; reads no further
+ *     vf_store_part(p, v, n)          writes no further
+ *     vf_load_half vf_load_half_part  the same from f16; the part's fill is 0
+ *     vf_add vf_sub vf_mul vf_div vf_max vf_fma(a, b, c) = a * b + c, rounded once
+ *     vf_mask_gt vf_mask_ge           lane i in bit i; false for NaN
+ *     vf_sum vf_largest               across the lanes, in one fixed tree
+ *     vf_pow2(p, n)                   p * 2^n for whole n in [-300, 300]
+ *     vf_whole vf_clamp               to the nearest whole; vf_clamp lets NaN pass
+ *     vd_*                            SE_LANES / 2 lanes of float64, to sum in
+ *     vu_* vi_* vf_of_bits vf_bits    integer work on the bits
+ *     vu_philox                       the words of SE_PHILOX_VECTORS vectors of tokens, a
+ *                                     multiple of 4 of them, by counter (runtime/base/rng.h)
+ *     vf_exp vf_largest_of            below */
+#ifndef SE_KERNELS_LANES_H
+#define SE_KERNELS_LANES_H
+
+#if defined(__AVX512F__)
+#include "kernels/x86/lanes_avx512.h"
+#elif defined(__AVX2__)
+#include "kernels/x86/lanes_avx2.h"
+#elif defined(__ARM_NEON)
+#include "kernels/arm/lanes_neon.h"
+#else
+#define SE_LANES 0
+#endif
+
+#if SE_LANES
+#include <math.h>
+
+/* exp(x), relative error below 1.2e-7 where the result is normal; 0 below -104, infinity
+ * above 89. x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is the minimax fit of
+ * (exp(r) - 1 - r) / r^2. Its last term (1 +) comes last, so that small r cost nothing. */
+static inline vf vf_exp(vf x)
+{
+    x = vf_clamp(x, -200.0f, 200.0f);
+    vf n = vf_whole(vf_mul(x, vf_set(0x1.715476p+0f)));
+    vf r = vf_fma(n, vf_set(-0x1.62e430p-1f), x);
+    r = vf_fma(n, vf_set(0x1.05c610p-29f), r); /* what ln 2 has beyond its float */
+    vf p = vf_set(0x1.6a2434p-10f);
+    p = vf_fma(p, r, vf_set(0x1.1239e2p-7f));
+    p = vf_fma(p, r, vf_set(0x1.5558f2p-5f));
+    p = vf_fma(p, r, vf_set(0x1.555492p-3f));
+    p = vf_fma(p, r, vf_set(0x1.fffffcp-2f));
+    p = vf_fma(vf_mul(r, r), p, r);
+    return vf_pow2(vf_add(p, vf_set(1.0f)), n);
+}
+
+/* The largest of n >= 1 values, none of them NaN. */
+static inline float vf_largest_of(const float *x, uint32_t n)
+{
+    vf most[4];
+    for (int c = 0; c < 4; c++)
+        most[c] = vf_set(-INFINITY);
+    uint32_t i = 0;
+    for (; n - i >= 4 * SE_LANES; i += 4 * SE_LANES)
+        for (int c = 0; c < 4; c++)
+            most[c] = vf_max(most[c], vf_load(x + i + c * SE_LANES));
+    for (; n - i >= SE_LANES; i += SE_LANES)
+        most[0] = vf_max(most[0], vf_load(x + i));
+    if (i < n)
+        most[1] = vf_max(most[1], vf_load_part(x + i, n - i, -INFINITY));
+    return vf_largest(vf_max(vf_max(most[0], most[1]), vf_max(most[2], most[3])));
+}
+#endif
+
+#endif
