@@ -10,7 +10,7 @@
 #
 # What is run, each with its default:
 #   SE_MODEL=build/tools/se-model  SHAPES="llama-150m llama-1b"  WEIGHTS="q8 bf16"
-#   CONTEXTS="128 512"  THREADS="1 2"  ROWS=1,8,33,33t,128  TURNS=5  REPEAT=3
+#   CONTEXTS="128 512"  THREADS="1 2"  ROWS=1,8,33,33t,128  TURNS=5  REPEAT=3  WARM_UP=2
 #
 # The two programs take turns (A B, then B A, ...): a machine that is slower for a minute is
 # slower for both. See README.md beside this file.
@@ -35,6 +35,7 @@ threads=${THREADS:-1 2}
 rows=${ROWS:-1,8,33,33t,128}
 turns=${TURNS:-5}
 repeat=${REPEAT:-3}
+warm_up=${WARM_UP:-2}
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "peer_llama.sh: $*"; exit 1; }
@@ -97,13 +98,14 @@ make_models() {
 # $1 shape, $2 weights, $3 context, $4 threads, $5 turn
 run_ours() {
     "$se_model" bench "$models/$1" --rows "$rows" --context "$3" --threads "$4" \
-        --weights "$2" --repeat "$repeat" --json >"$out/$1.$2.c$3.t$4.ours.$5.json"
+        --weights "$2" --repeat "$repeat" --warm-up "$warm_up" --json \
+        >"$out/$1.$2.c$3.t$4.ours.$5.json"
 }
 
 run_peer() {
     for kind in $(peer_kinds "$2"); do
         "$peer" "$models/$1-$kind.gguf" --rows "$rows" --context "$3" --threads "$4" \
-            --repeat "$repeat" >"$out/$1.$2.c$3.t$4.$kind.$5.json"
+            --repeat "$repeat" --warm-up "$warm_up" >"$out/$1.$2.c$3.t$4.$kind.$5.json"
     done
 }
 

@@ -69,7 +69,8 @@ def tree_table(found):
         for side in sorted(found[key]):
             if side in one:
                 ratio = statistics.median(found[key][side]) / statistics.median(one[side])
-                print(f"| {key[0]} | {key[1]} | {key[2]} | {key[3]} | {side} | {ratio:.2f} {kind} |")
+                print(f"| {key[0]} | {key[1]} | {key[2]} | {key[3]} | {side} "
+                      f"| {ratio:.2f} ({kind}) |")
 
 
 def main():
