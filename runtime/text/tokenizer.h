@@ -42,7 +42,8 @@ void se_ids_fini(struct se_ids *ids);
 
 enum {
     SE_ENCODE_SPECIAL = 1, /* add what the post-processor adds (BOS) */
-    SE_ENCODE_PLAIN = 2    /* special tokens' text in the input is text like any other */
+    SE_ENCODE_PLAIN = 2,   /* special tokens' text in the input is text like any other */
+    SE_ENCODE_INSIDE = 4   /* something stands before this text: it is not the beginning */
 };
 
 /* Appends to ids. 0 or -errno. */
