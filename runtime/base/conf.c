@@ -54,8 +54,9 @@ static int refuse(const struct se_conf_row *row, const char *value, const char *
 static int refuse_range(const struct se_conf_row *row, const char *value)
 {
     char range[2 * LIMIT_B + 16];
+    range_text(row, range);
     return se_fail(-EINVAL, "--%s: '%.200s' is out of range, %s", row->name, value,
-                   range_text(row, range));
+                   range[0] ? range : "too large");
 }
 
 /* text[0..len-1] is digits only and fits. */

@@ -17,11 +17,12 @@ struct se_arena_chunk {
     _Alignas(SE_MEM_ALIGN) unsigned char data[];
 };
 
-/* count * size_b rounded up to the alignment, or 0 when that overflows. */
+/* count * size_b rounded up to the alignment; 0 when that overflows, or is more than any
+ * allocator gives, so that further rounding cannot overflow either. */
 static size_t block_size(size_t count, size_t size_b)
 {
     size_t total;
-    if (__builtin_mul_overflow(count, size_b, &total) || total > SIZE_MAX - SE_MEM_ALIGN)
+    if (__builtin_mul_overflow(count, size_b, &total) || total > SIZE_MAX / 2)
         return 0;
     if (total == 0)
         total = 1;

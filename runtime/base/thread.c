@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One loop, shared.
  *
- *   left:  0 ──publish──► n-1 ──claim──► ... ──claim──► 0        (items nobody has taken yet)
- *          └─park──► SLEEPS ──publish, wake all──┘               (idle, somebody is in the futex)
+ *   left:  0 ──publish──► n-1 ──claim──► ... ──claim──► 0     (items nobody has taken yet)
+ *          └──park──► SLEEPS ──publish──┘                     (idle, somebody is in the futex)
  *
  * Item 0 is the owner's; the others are claimed by taking one from `left` with a
  * compare-and-swap. A claim that succeeds proves that the loop it belongs to is not over,
@@ -39,15 +39,20 @@ enum {
 #define STOPS  (1u << 30) /* in left: the helpers are to return */
 #define SLEEPS (1u << 31) /* in left: a helper is in the futex; in done: the owner is */
 
-/* Waking a sleeping core costs about 50 us, so a wait that is likely to be shorter is spun. */
+/* Waking a sleeping core costs up to 50 us, so a wait that is likely to be shorter is spun,
+ * and helpers are woken only for that much work. */
 #define SPIN_NS 50000u
+#define WAKE_NS 50000u
 
 /* Judging, in time spent inside loops. */
 #define SAMPLE_NS        200000u     /* one loop is measured in each so much */
 #define WINDOW_NS        10000000u   /* a verdict after so much: longer than a time slice */
 #define LOSS_NS          2000000     /* or as soon as so much is lost */
-#define BACKOFF_FIRST_NS 32000000u
+#define BACKOFF_FIRST_NS 64000000u
 #define BACKOFF_MAX_NS   1000000000u
+#define GAIN_SHARE       10 /* a gain of less than a tenth is none */
+#define STRETCH_NS       5000000 /* measured alone, before the stretch counts */
+#define STRETCH_MAX_NS   100000000
 
 struct helper {
     struct se_pool *pool;
@@ -68,19 +73,27 @@ struct judge {
     uint64_t backoff_ns;   /* the next time alone */
     uint64_t window_ns;    /* in loops, since the window began */
     uint64_t unsampled_ns; /* in loops, since the last measured one */
-    uint64_t sampled_ns;   /* in the measured loops ... */
-    int64_t gain_ns;       /* ... and what sharing saved in them */
+    uint64_t looked_ns;    /* when the last loop alone was measured */
+    uint64_t sampled_ns;   /* in the measured ones */
+    int64_t gain_ns;       /* what sharing saved in those */
+    struct {
+        double wall_ns, cpu_ns; /* of measured loops, fading */
+    } alone;
 };
 
 struct se_pool {
     _Alignas(CACHE_LINE_B) _Atomic uint32_t left;
-    struct job job; /* beside left: the miss that finds work brings it along */
+    _Atomic uint32_t loops; /* number of the latest, a sign of life for those who spin */
+    struct job job;         /* beside left: the miss that finds work brings it along */
     _Alignas(CACHE_LINE_B) _Atomic uint32_t done; /* items that helpers finished, or SLEEPS | */
     _Alignas(CACHE_LINE_B) _Atomic bool spin;     /* waiting may spin */
     uint32_t threads;
     struct helper *helper; /* threads - 1 of them */
     _Alignas(CACHE_LINE_B) struct judge judge;
     struct se_pool_stat stat;
+    uint32_t number; /* of the latest loop, going round */
+    bool asleep;     /* helpers may be in the futex, and left no longer says so */
+    uint64_t owe_ns; /* spent in loops since, while they slept */
 };
 
 static void relax(void)
@@ -135,12 +148,45 @@ static uint32_t work(struct se_pool *pool, uint32_t thread)
     return n;
 }
 
+/* Owner, after `own` items of this loop: wakes the helpers when there is enough to do, in
+ * what is left of this loop at the rate so far, or in the last loops taken together. */
+static void consider_wake(struct se_pool *pool, uint64_t start, uint32_t own)
+{
+    uint64_t spent_ns = se_clock_ns() - start;
+    /* relaxed: an estimate. */
+    uint32_t left = atomic_load_explicit(&pool->left, memory_order_relaxed) & ITEMS_MAX;
+    if (left == 0 || pool->owe_ns + spent_ns / own * left < WAKE_NS)
+        return;
+    pool->asleep = false;
+    pool->owe_ns = 0;
+    futex_wake(&pool->left, INT_MAX); /* all of them: the mark is gone */
+}
+
+/* Owner: item 0, and then like the helpers; how many. */
+static uint32_t work_owner(struct se_pool *pool, uint64_t start)
+{
+    uint32_t n = 1, item;
+    pool->job.fn(pool->job.context, pool->job.first, 0);
+    while (pool->asleep) {
+        consider_wake(pool, start, n);
+        item = claim(pool);
+        if (item == 0) {
+            pool->owe_ns += se_clock_ns() - start;
+            return n;
+        }
+        pool->job.fn(pool->job.context, pool->job.first + item, 0);
+        n++;
+    }
+    return n + work(pool, 0);
+}
+
 static bool idle(uint32_t left) { return left == 0 || left == SLEEPS; }
 
 /* Helper: waits for a loop, or for the end. False: the end. */
 static bool await_loop(struct se_pool *pool)
 {
     uint64_t until = 0;
+    uint32_t loops = 0;
     /* relaxed, here and below: only claim() acts on what the owner published. */
     while (may_spin(pool)) {
         for (int i = 0; i < PAUSES_PER_LOOK; i++) {
@@ -149,11 +195,14 @@ static bool await_loop(struct se_pool *pool)
                 return left != STOPS;
             relax();
         }
+        /* A loop may come and go between two looks at left; its number stays. */
+        uint32_t seen = atomic_load_explicit(&pool->loops, memory_order_relaxed);
         uint64_t now = se_clock_ns();
-        if (until == 0)
+        if (until == 0 || seen != loops)
             until = now + SPIN_NS;
         else if (now >= until)
             break;
+        loops = seen;
     }
     for (;;) {
         uint32_t left = 0;
@@ -209,7 +258,7 @@ static void await_done(struct se_pool *pool, uint32_t n)
     }
 }
 
-/* What one shared loop looked like from the owner. */
+/* What one loop looked like from the owner. */
 struct sample {
     uint64_t wall_ns;
     uint64_t cpu_ns; /* of the owner, on its own items; 0: not measured */
@@ -233,14 +282,13 @@ static struct sample share(struct se_pool *pool, const struct job *job, bool mea
     /* Every item of the last loop is reported, so nobody reads the job or writes done. */
     pool->job = *job;
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->loops, ++pool->number, memory_order_relaxed);
     /* [pool.start] release, pairs with the acquire in claim(): the job, the zero in done and
      * all that the caller wrote come before the first claim. */
     uint32_t before = atomic_exchange_explicit(&pool->left, job->n - 1, memory_order_release);
     if (before == SLEEPS)
-        futex_wake(&pool->left, INT_MAX); /* all of them: the mark is gone */
-
-    job->fn(job->context, job->first, 0);
-    sample.own = 1 + work(pool, 0);
+        pool->asleep = true;
+    sample.own = work_owner(pool, start);
     if (measure)
         sample.cpu_ns = cpu_ns() - cpu_start;
     uint32_t helped = job->n - sample.own;
@@ -257,6 +305,22 @@ static struct sample share(struct se_pool *pool, const struct job *job, bool mea
     return sample;
 }
 
+/* The same loop by the owner alone. */
+static struct sample keep(struct se_pool *pool, const struct job *job, bool measure)
+{
+    struct sample sample = { .own = job->n, .n = job->n };
+    uint64_t start = measure ? se_clock_ns() : 0;
+    uint64_t cpu_start = measure ? cpu_ns() : 0;
+    for (uint32_t i = 0; i < job->n; i++)
+        job->fn(job->context, job->first + i, 0);
+    pool->stat.alone++;
+    if (measure) {
+        sample.cpu_ns = cpu_ns() - cpu_start;
+        sample.wall_ns = se_clock_ns() - start;
+    }
+    return sample;
+}
+
 static void set_spin(struct se_pool *pool, bool spin)
 {
     /* relaxed: see may_spin(). */
@@ -269,46 +333,74 @@ static void new_window(struct judge *judge)
     judge->gain_ns = 0;
 }
 
-/* Does sharing pay? The time that this thread would have needed alone is the processor time
- * of its own items, times all items over its own: processor time, because when another
- * program takes our core for a slice, working alone would not have helped. What the loop
- * really took is wall time: it holds the wait for a helper that lost its core in the middle
+/* How much longer a loop takes alone than the processor time it needs: more than 1 when
+ * other programs want our core as well, which sharing is not to blame for. */
+static double stretch(const struct judge *judge)
+{
+    if (judge->alone.cpu_ns < STRETCH_NS || judge->alone.wall_ns < judge->alone.cpu_ns)
+        return 1;
+    return judge->alone.wall_ns / judge->alone.cpu_ns;
+}
+
+static void learn_stretch(struct judge *judge, const struct sample *sample)
+{
+    if (judge->alone.cpu_ns > STRETCH_MAX_NS) {
+        judge->alone.cpu_ns /= 2;
+        judge->alone.wall_ns /= 2;
+    }
+    judge->alone.cpu_ns += (double)sample->cpu_ns;
+    judge->alone.wall_ns += (double)sample->wall_ns;
+}
+
+static void go_alone(struct se_pool *pool)
+{
+    struct judge *judge = &pool->judge;
+    set_spin(pool, false);
+    judge->alone_until = se_clock_ns() + judge->backoff_ns;
+    judge->backoff_ns *= 2;
+    if (judge->backoff_ns > BACKOFF_MAX_NS)
+        judge->backoff_ns = BACKOFF_MAX_NS;
+}
+
+/* Does sharing pay? Alone, the loop would have taken the processor time of the owner's own
+ * items, times all items over its own, times the stretch that loops alone have shown. What
+ * it did take is wall time: it holds the wait for a helper that lost its core in the middle
  * of an item. When the sum over a window is no gain, we work alone for a while, helpers
  * asleep, and then try again; each failure doubles the while, each success halves it. */
-static void judge(struct se_pool *pool, const struct sample *sample)
+static void judge_shared(struct se_pool *pool, const struct sample *sample)
 {
     struct judge *judge = &pool->judge;
     judge->window_ns += sample->wall_ns;
     judge->unsampled_ns += sample->wall_ns;
     if (sample->cpu_ns) {
-        double alone_ns = (double)sample->cpu_ns * sample->n / sample->own;
+        double alone_ns = (double)sample->cpu_ns * sample->n / sample->own * stretch(judge);
         judge->gain_ns += (int64_t)(alone_ns - (double)sample->wall_ns);
         judge->sampled_ns += sample->wall_ns;
         judge->unsampled_ns = 0;
     }
     if (judge->window_ns < WINDOW_NS && judge->gain_ns > -LOSS_NS)
         return;
-    if (judge->gain_ns > 0) {
+    /* A loop alone tells the stretch of its own time only: what we share on the strength of
+     * it has to be looked at again. */
+    judge->alone.cpu_ns /= 2;
+    judge->alone.wall_ns /= 2;
+    if (judge->gain_ns > (int64_t)(judge->sampled_ns / GAIN_SHARE)) {
         judge->backoff_ns /= 2;
         if (judge->backoff_ns < BACKOFF_FIRST_NS)
             judge->backoff_ns = BACKOFF_FIRST_NS;
     } else if (judge->sampled_ns) {
-        set_spin(pool, false);
-        judge->alone_until = se_clock_ns() + judge->backoff_ns;
-        judge->backoff_ns *= 2;
-        if (judge->backoff_ns > BACKOFF_MAX_NS)
-            judge->backoff_ns = BACKOFF_MAX_NS;
+        go_alone(pool);
     }
     new_window(judge);
 }
 
 /* True while the last verdict stands; ends it when its time is over. */
-static bool stays_alone(struct se_pool *pool)
+static bool stays_alone(struct se_pool *pool, uint64_t now)
 {
     struct judge *judge = &pool->judge;
     if (judge->alone_until == 0)
         return false;
-    if (se_clock_ns() < judge->alone_until)
+    if (now < judge->alone_until)
         return true;
     judge->alone_until = 0;
     set_spin(pool, se_cpu_count() >= pool->threads); /* the allowance may have changed */
@@ -317,16 +409,24 @@ static bool stays_alone(struct se_pool *pool)
 
 static void run_slice(struct se_pool *pool, const struct job *job)
 {
-    if (pool->threads == 1 || job->n == 1 || stays_alone(pool)) {
-        for (uint32_t i = 0; i < job->n; i++)
-            job->fn(job->context, job->first + i, 0);
-        pool->stat.alone++;
+    struct judge *judge = &pool->judge;
+    if (pool->threads == 1 || job->n == 1) {
+        keep(pool, job, false);
         return;
     }
-    bool measure = !pool->judge.off && pool->judge.unsampled_ns >= SAMPLE_NS;
-    struct sample sample = share(pool, job, measure);
-    if (!pool->judge.off)
-        judge(pool, &sample);
+    uint64_t now = se_clock_ns();
+    if (stays_alone(pool, now)) {
+        bool measure = now - judge->looked_ns >= SAMPLE_NS;
+        struct sample sample = keep(pool, job, measure);
+        if (measure) {
+            learn_stretch(judge, &sample);
+            judge->looked_ns = now;
+        }
+        return;
+    }
+    struct sample sample = share(pool, job, !judge->off && judge->unsampled_ns >= SAMPLE_NS);
+    if (!judge->off)
+        judge_shared(pool, &sample);
 }
 
 void se_pool_run(struct se_pool *pool, se_pool_fn *fn, void *context, uint32_t n_items)
