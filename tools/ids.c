@@ -54,8 +54,10 @@ int se_ids_check(const struct se_ids *ids, uint32_t vocab, const char *dir)
 {
     for (size_t i = 0; i < ids->n; i++)
         if (ids->id[i] >= vocab)
-            return se_fail(-ERANGE, "token id %" PRIu32 " (number %zu) is beyond the vocabulary of "
-                           "%s: its ids end at %" PRIu32, ids->id[i], i + 1, dir, vocab - 1);
+            return se_fail(-ERANGE,
+                           "token id %" PRIu32 " (number %zu) is beyond the vocabulary of "
+                           "%s: its ids end at %" PRIu32,
+                           ids->id[i], i + 1, dir, vocab - 1);
     return 0;
 }
 

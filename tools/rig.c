@@ -55,13 +55,14 @@ void se_rig_close(struct se_rig *rig)
     *rig = SE_RIG_NULL;
 }
 
-static int step(struct se_rig *rig, struct se_part *part)
+int se_rig_step(struct se_rig *rig, struct se_part *part)
 {
     int r = se_step(rig->engine, part, 1);
     if (r == SE_KV_FULL)
-        return se_fail(-ENOMEM, "no page is left for the keys and values of a sequence of %" PRIu32
-                       " tokens", part->seq->len + part->n_rows);
-    return r < 0 ? se_trace(r) : 0;
+        return se_fail(
+            -ENOMEM, "no page is left for the keys and values of a sequence of %" PRIu32 " tokens",
+            part->seq->len + part->n_rows);
+    return r < 0 ? se_fail(r, "%s: %s", rig->dir, se_err_text()) : 0;
 }
 
 int se_rig_feed(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, size_t n)
@@ -73,7 +74,7 @@ int se_rig_feed(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, size
         struct se_part part = {
             .seq = seq, .token = id + at, .n_rows = (uint32_t)rows, .want = SE_WANT_NOTHING
         };
-        int r = step(rig, &part);
+        int r = se_rig_step(rig, &part);
         if (r < 0)
             return r;
     }
@@ -89,7 +90,7 @@ int se_rig_logits(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, ui
     struct se_part part = {
         .seq = seq, .token = id, .n_rows = n, .want = SE_WANT_LOGITS, .logits = logits
     };
-    int r = step(rig, &part);
+    int r = se_rig_step(rig, &part);
     if (r < 0)
         return r;
     r = se_engine_commit(rig->engine, seq, path, n);
@@ -103,9 +104,10 @@ int se_rig_tokenizer(struct se_tokenizer **out, const char *dir, const struct se
     if (r < 0)
         return se_trace(r);
     if (se_tokenizer_size(tokenizer) > config->vocab) {
-        r = se_fail(-EINVAL, "%s/tokenizer.json: its %" PRIu32 " ids are more than the %" PRIu32
-                    " rows of the embedding (vocab_size in config.json)", dir,
-                    se_tokenizer_size(tokenizer), config->vocab);
+        r = se_fail(-EINVAL,
+                    "%s/tokenizer.json: its %" PRIu32 " ids are more than the %" PRIu32
+                    " rows of the embedding (vocab_size in config.json)",
+                    dir, se_tokenizer_size(tokenizer), config->vocab);
         se_tokenizer_close(tokenizer);
         return r;
     }
@@ -118,7 +120,9 @@ int se_rig_prompt_check(const struct se_ids *ids, const struct se_config *config
     if (ids->n == 0)
         return se_fail(-EINVAL, "the prompt is empty: there is nothing to go on from");
     if (ids->n > config->context)
-        return se_fail(-ERANGE, "the prompt of %zu tokens is longer than the context of %s: %" PRIu32
-                       " tokens", ids->n, dir, config->context);
+        return se_fail(-ERANGE,
+                       "the prompt of %zu tokens is longer than the context of %s: %" PRIu32
+                       " tokens",
+                       ids->n, dir, config->context);
     return se_ids_check(ids, config->vocab, dir);
 }

@@ -30,6 +30,8 @@ int se_rig_start(struct se_rig *rig, uint32_t max_rows, uint32_t n_seqs, uint32_
 /* What is there of it; a second time is fine. */
 void se_rig_close(struct se_rig *rig);
 
+/* se_step() of one part; what fails, a full KV too, is -errno with a text that names the folder. */
+int se_rig_step(struct se_rig *rig, struct se_part *part);
 /* Sends a prompt through the model, chunk by chunk. SE_VERB_INTERRUPTED, or 0 or -errno. */
 int se_rig_feed(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, size_t n);
 /* The same for up to SE_RIG_ROWS ids, with the logits of every row. */

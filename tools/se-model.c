@@ -103,7 +103,8 @@ static int dispatch(int argc, char **argv, const char **verb_name)
             return run_verb(verbs[i], argc - 1, argv + 1);
         }
     if (argv[1][0] == '-')
-        return se_usage("no option \"%s\" before the verb: there are --help and --version", argv[1]);
+        return se_usage("no option \"%s\" before the verb: there are --help and --version",
+                        argv[1]);
     return unknown_verb(argv[1]);
 }
 

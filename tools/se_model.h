@@ -18,12 +18,28 @@ struct se_common {
 };
 
 #define SE_COMMON_ROWS \
-    { "threads", 't', SE_CONF_UINT, offsetof(struct se_common, threads), "0", 0, 1024, "N", \
+    { "threads", \
+      't', \
+      SE_CONF_UINT, \
+      offsetof(struct se_common, threads), \
+      "0", \
+      0, \
+      1024, \
+      "N", \
       "threads that compute; 0: one for every processor it may run on" }, \
-    { "weights", 'w', SE_CONF_CHOICE, offsetof(struct se_common, weights), "stored", 0, 0, \
-      "stored|f32|bf16|q8", "precision of the weights; other than stored: converted at load" }, \
-    { "backend", 0, SE_CONF_CHOICE, offsetof(struct se_common, backend), "auto", 0, 0, \
-      "auto|cpu", "what computes" }
+        { "weights", \
+          'w', \
+          SE_CONF_CHOICE, \
+          offsetof(struct se_common, weights), \
+          "stored", \
+          0, \
+          0, \
+          "stored|f32|bf16|q8", \
+          "precision of the weights; other than stored: converted at load" }, \
+    { \
+        "backend", 0, SE_CONF_CHOICE, offsetof(struct se_common, backend), "auto", 0, 0, \
+            "auto|cpu", "what computes" \
+    }
 
 /* What run() may return beside 0 and -errno. The sentence is in se_err_text(). */
 enum {

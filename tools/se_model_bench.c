@@ -86,8 +86,10 @@ static int check_context(const struct bench *b, const struct se_config *config)
 {
     if (b->o->context + b->max_rows <= config->context)
         return 0;
-    return se_fail(-ERANGE, "--context %" PRIu64 " and %" PRIu32 " rows do not fit into the context "
-                   "of %s: %" PRIu32 " tokens", b->o->context, b->max_rows, b->dir, config->context);
+    return se_fail(-ERANGE,
+                   "--context %" PRIu64 " and %" PRIu32 " rows do not fit into the context "
+                   "of %s: %" PRIu32 " tokens",
+                   b->o->context, b->max_rows, b->dir, config->context);
 }
 
 /* Random ids and, for a tree, branches as long as each other. */
@@ -146,12 +148,13 @@ static uint32_t fill_parts(struct bench *b, const struct one_case *c)
     uint32_t vocab = b->rig.model->config.vocab;
     uint32_t n_parts = c->kind == DECODE ? c->rows : 1;
     for (uint32_t i = 0; i < n_parts; i++)
-        b->part[i] = (struct se_part){ .seq = b->seq[i],
-                                       .token = b->token + i,
-                                       .parent = c->kind == TREE ? b->parent : NULL,
-                                       .n_rows = c->rows / n_parts,
-                                       .want = c->kind == PREFILL ? SE_WANT_NOTHING : SE_WANT_LOGITS,
-                                       .logits = b->logits + (size_t)i * vocab };
+        b->part[i] =
+            (struct se_part){ .seq = b->seq[i],
+                              .token = b->token + i,
+                              .parent = c->kind == TREE ? b->parent : NULL,
+                              .n_rows = c->rows / n_parts,
+                              .want = c->kind == PREFILL ? SE_WANT_NOTHING : SE_WANT_LOGITS,
+                              .logits = b->logits + (size_t)i * vocab };
     return n_parts;
 }
 
@@ -228,8 +231,9 @@ static void print_case(const struct bench *b, struct one_case *c)
         printf(i ? ", %.4f" : "%.4f", c->ms.sample[i]);
     double ms = se_hist_at(&c->ms, 0.5);
     printf("],\n   \"median_ms\": %.4f, \"min_ms\": %.4f, \"max_ms\": %.4f, \"rows_per_s\": %.3f, "
-           "\"bytes\": %.0f, \"ops\": %.0f, \"floor_ms\": %.4f}", ms, se_hist_at(&c->ms, 0),
-           se_hist_at(&c->ms, 1), c->rows / ms * 1e3, c->cost.bytes, c->cost.ops, floor_ms(b, c));
+           "\"bytes\": %.0f, \"ops\": %.0f, \"floor_ms\": %.4f}",
+           ms, se_hist_at(&c->ms, 0), se_hist_at(&c->ms, 1), c->rows / ms * 1e3, c->cost.bytes,
+           c->cost.ops, floor_ms(b, c));
 }
 
 /* The folder's name may hold anything. */
@@ -248,10 +252,11 @@ static void print_json(struct bench *b)
 {
     printf("{\"engine\": \"se-model %s\", \"model\": ", SE_VERSION);
     print_quoted(b->dir);
-    printf(", \"backend\": \"%s\",\n \"weights\": \"%s\", \"weight_bytes\": %zu, \"threads\": %" PRIu32
-           ", \"context\": %" PRIu64 ",\n", se_engine_backend(b->rig.engine),
-           se_dtype_name(b->rig.model->dtype), b->rig.model->weight_b, se_pool_threads(b->rig.pool),
-           b->o->context);
+    printf(
+        ", \"backend\": \"%s\",\n \"weights\": \"%s\", \"weight_bytes\": %zu, \"threads\": %" PRIu32
+        ", \"context\": %" PRIu64 ",\n",
+        se_engine_backend(b->rig.engine), se_dtype_name(b->rig.model->dtype),
+        b->rig.model->weight_b, se_pool_threads(b->rig.pool), b->o->context);
     printf(" \"floor\": {\"read_bytes_per_s\": %.0f, \"ops_per_s\": %.0f},\n \"results\": [\n",
            b->floor.read_b, b->floor.rate);
     for (uint32_t i = 0; i < b->n_cases; i++) {
@@ -337,9 +342,10 @@ const struct se_verb se_verb_bench = {
     .arguments = "DIR",
     .n_arguments = 1,
     .summary = "the time of a step, beside what the machine can do",
-    .more = "GB/s: the weights, keys and values that the step must read, over its time. GOP/s: its\n"
-            "multiplies and adds, over its time. The floor is the larger of these bytes over the\n"
-            "measured bandwidth and these operations over the measured rate.",
+    .more =
+        "GB/s: the weights, keys and values that the step must read, over its time. GOP/s: its\n"
+        "multiplies and adds, over its time. The floor is the larger of these bytes over the\n"
+        "measured bandwidth and these operations over the measured rate.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof rows[0],
     .values = &chosen,

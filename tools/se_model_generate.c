@@ -73,11 +73,9 @@ static int prepare(struct writer *w)
         if (r < 0)
             return se_trace(r);
     }
-    if (o->ids)
-        r = se_ids_parse(&w->prompt, o->ids, strlen(o->ids));
-    else if (o->chat || o->family != SE_CHAT_AUTO)
+    if (o->prompt && (o->chat || o->family != SE_CHAT_AUTO))
         r = encode_chat(w);
-    else
+    else if (o->prompt)
         r = se_tokenizer_encode(w->tokenizer, o->prompt, strlen(o->prompt), SE_ENCODE_SPECIAL,
                                 &w->prompt);
     if (r < 0)
@@ -134,9 +132,7 @@ static int next_token(struct writer *w, const struct se_sampling *sampling, uint
                             .want = SE_WANT_VERDICT,
                             .sampling = sampling,
                             .path = path };
-    int r = se_step(w->rig.engine, &part, 1);
-    if (r == SE_KV_FULL)
-        return se_fail(-ENOMEM, "no page is left for keys and values");
+    int r = se_rig_step(&w->rig, &part);
     if (r < 0)
         return se_trace(r);
     *token = part.bonus;
@@ -179,9 +175,11 @@ static void print_stats(const struct writer *w)
 {
     double fed_s = (double)(w->fed_ns - w->begun_ns) * 1e-9;
     double wrote_s = (double)(se_clock_ns() - w->fed_ns) * 1e-9;
-    fprintf(stderr, "prompt %zu tokens in %.3f s (%.1f/s), text %" PRIu64 " tokens in %.3f s "
-            "(%.1f/s), %s, weights %s\n", w->prompt.n, fed_s, (double)w->prompt.n / fed_s, w->n_new,
-            wrote_s, (double)w->n_new / wrote_s, se_engine_backend(w->rig.engine),
+    fprintf(stderr,
+            "prompt %zu tokens in %.3f s (%.1f/s), text %" PRIu64 " tokens in %.3f s "
+            "(%.1f/s), %s, weights %s\n",
+            w->prompt.n, fed_s, (double)w->prompt.n / fed_s, w->n_new, wrote_s,
+            (double)w->n_new / wrote_s, se_engine_backend(w->rig.engine),
             se_dtype_name(w->rig.model->dtype));
 }
 
@@ -234,7 +232,8 @@ static int run(const void *values, char **argument)
         return se_usage("--system is for a chat (--chat)");
     if (se_sampling_check(&sampling) < 0)
         return SE_VERB_USAGE;
-    int r = run_writer(&w, &sampling);
+    int r = o->ids ? se_ids_parse(&w.prompt, o->ids, strlen(o->ids)) : 0;
+    r = r < 0 ? SE_VERB_USAGE : run_writer(&w, &sampling);
     se_mem_free(w.text);
     se_seq_free(w.seq);
     se_rig_close(&w.rig);
@@ -283,8 +282,9 @@ const struct se_verb se_verb_generate = {
     .arguments = "DIR",
     .n_arguments = 1,
     .summary = "go on with a text",
-    .more = "Writes the new text as it comes, and a newline. It ends after N tokens, at a token that\n"
-            "ends the text, or where the context of the model is full.",
+    .more =
+        "Writes the new text as it comes, and a newline. It ends after N tokens, at a token that\n"
+        "ends the text, or where the context of the model is full.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof rows[0],
     .values = &chosen,

@@ -52,22 +52,23 @@ static void print_best(size_t position, const float *logits, uint32_t n)
     }
 }
 
-static int check_row(const float *logits, uint32_t n, size_t position)
+static int check_row(const char *dir, const float *logits, uint32_t n, size_t position)
 {
     for (uint32_t i = 0; i < n; i++)
         if (!isfinite(logits[i]))
-            return se_fail(-EDOM, "the logit of id %" PRIu32 " at position %zu is %f", i, position,
-                           (double)logits[i]);
+            return se_fail(-EDOM, "%s: the logit of id %" PRIu32 " at position %zu is %f", dir, i,
+                           position, (double)logits[i]);
     return 0;
 }
 
-static int print_rows(const struct options *o, const float *logits, uint32_t vocab, size_t from,
-                      size_t n, size_t total)
+static int print_rows(const struct options *o, const struct se_rig *rig, const float *logits,
+                      size_t from, size_t n, size_t total)
 {
+    uint32_t vocab = rig->model->config.vocab;
     for (size_t i = 0; i < n; i++) {
         if (!o->all && from + i + 1 < total)
             continue;
-        int r = check_row(logits + i * vocab, vocab, from + i);
+        int r = check_row(rig->dir, logits + i * vocab, vocab, from + i);
         if (r < 0)
             return r;
         if (!o->json) {
@@ -109,7 +110,7 @@ static int run_rows(const struct options *o, struct se_rig *rig, struct se_seq *
         size_t rows = ids->n - at < SE_RIG_ROWS ? ids->n - at : SE_RIG_ROWS;
         int r = se_rig_logits(rig, seq, ids->id + at, (uint32_t)rows, logits);
         if (r == 0)
-            r = print_rows(o, logits, vocab, at, rows, ids->n);
+            r = print_rows(o, rig, logits, at, rows, ids->n);
         if (r < 0)
             return r;
         at += rows;

@@ -155,8 +155,9 @@ static int run(const void *values, char **argument)
     if (r < 0)
         return r;
     if (o->window > config.context)
-        return se_fail(-ERANGE, "--window %" PRIu64 " is longer than the context of %s: %" PRIu32
-                       " tokens", o->window, argument[0], config.context);
+        return se_fail(-ERANGE,
+                       "--window %" PRIu64 " is longer than the context of %s: %" PRIu32 " tokens",
+                       o->window, argument[0], config.context);
     width = o->window ? o->window : config.context < 512 ? config.context : 512;
     se_interrupt_watch();
     r = encode_file(o, argument[0], &config, argument[1], &ids);
@@ -191,8 +192,9 @@ const struct se_verb se_verb_perplexity = {
     .arguments = "DIR FILE",
     .n_arguments = 2,
     .summary = "how well the model foresees a text",
-    .more = "The ids of FILE are cut into windows of N predicted ids. A window begins with nothing\n"
-            "but its first id, which the window before it predicted.",
+    .more =
+        "The ids of FILE are cut into windows of N predicted ids. A window begins with nothing\n"
+        "but its first id, which the window before it predicted.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof rows[0],
     .values = &chosen,

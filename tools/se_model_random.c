@@ -18,7 +18,8 @@
 struct options {
     struct se_common common;
     const char *shape, *config;
-    uint64_t seed, shard_mib;
+    uint64_t seed;
+    double shard_mib;
     int dtype; /* index into dtypes */
 };
 
@@ -101,7 +102,7 @@ static int write_weights(const struct options *o, struct se_folder *folder,
     struct se_shards shards = { .folder = folder,
                                 .dtype = dtypes[o->dtype].dtype,
                                 .seed = o->seed,
-                                .shard_b = o->shard_mib << 20 };
+                                .shard_b = (uint64_t)(o->shard_mib * (1 << 20)) };
     struct se_tensor *tensors = NULL;
     uint32_t threads = o->common.threads ? (uint32_t)o->common.threads : se_cpu_count();
     int r = se_tensors_of(config, &tensors, &shards.n_tensors);
@@ -130,9 +131,11 @@ static int read_shape(const struct options *o, json_t **json, struct se_config *
     if (r < 0)
         return r;
     if (config->vocab < SE_VOCABULARY_MIN || config->vocab > SE_VOCABULARY_MAX)
-        return se_fail(-EINVAL, "%s: a vocabulary of %" PRIu32 ": a byte-level tokenizer takes from "
-                       "%d to %d", o->shape ? o->shape : o->config, config->vocab,
-                       SE_VOCABULARY_MIN, SE_VOCABULARY_MAX);
+        return se_fail(-EINVAL,
+                       "%s: a vocabulary of %" PRIu32 ": a byte-level tokenizer takes from "
+                       "%d to %d",
+                       o->shape ? o->shape : o->config, config->vocab, SE_VOCABULARY_MIN,
+                       SE_VOCABULARY_MAX);
     return complete_config(o, *json, config);
 }
 
@@ -180,8 +183,8 @@ static const struct se_conf_row rows[] = {
       "N", "of the weights: the same seed, the same bytes" },
     { "dtype", 0, SE_CONF_CHOICE, offsetof(struct options, dtype), "bf16", 0, 0, "f32|f16|bf16",
       "how the weights are stored" },
-    { "shard-mib", 0, SE_CONF_UINT, offsetof(struct options, shard_mib), "4096", 1, 1048576, "N",
-      "largest size of one file, in MiB" },
+    { "shard-mib", 0, SE_CONF_REAL, offsetof(struct options, shard_mib), "4096", 0, 1048576, "X",
+      "largest size of one file, in MiB; a tensor larger than that has a file of its own" },
     SE_COMMON_ROWS,
 };
 static struct options chosen;
@@ -191,9 +194,10 @@ const struct se_verb se_verb_random = {
     .arguments = "OUT",
     .n_arguments = 1,
     .summary = "make a model folder of random weights",
-    .more = "Writes config.json, generation_config.json, tokenizer.json, tokenizer_config.json and\n"
-            "the safetensors into OUT, a new folder or an empty one. The tokenizer is byte-level\n"
-            "and has as many ids as the shape; the text the model writes is noise.",
+    .more =
+        "Writes config.json, generation_config.json, tokenizer.json, tokenizer_config.json and\n"
+        "the safetensors into OUT, a new folder or an empty one. The tokenizer is byte-level\n"
+        "and has as many ids as the shape; the text the model writes is noise.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof rows[0],
     .values = &chosen,

@@ -20,16 +20,16 @@ struct shape {
 #define QWEN3 "Qwen3ForCausalLM", "qwen3"
 
 static const struct shape shapes[] = {
-    /*                              hid  lay hd kv dim  mlp   vocab context */
-    { "tiny-llama", LLAMA,          64,   2, 4, 2, 16,  160,   512,  1024, 1e4, 1e-5, false },
-    { "tiny-mistral", MISTRAL,      64,   2, 8, 1,  8,  160,   512,  1024, 1e6, 1e-5, false },
-    { "tiny-qwen2", QWEN2,          64,   2, 4, 2, 16,  160,   512,  1024, 1e6, 1e-6, true },
-    { "tiny-qwen3", QWEN3,          64,   2, 4, 2, 32,  160,   512,  1024, 1e6, 1e-6, true },
-    { "llama-150m", LLAMA,         768,  16, 12, 4, 64, 2048, 32000,  2048, 1e4, 1e-5, false },
-    { "llama-1b", LLAMA,          2048,  22, 32, 4, 64, 5632, 32000,  2048, 1e4, 1e-5, false },
-    { "qwen3-0.6b", QWEN3,        1024,  28, 16, 8, 128, 3072, 151936, 40960, 1e6, 1e-6, true },
-    { "qwen3-1.7b", QWEN3,        2048,  28, 16, 8, 128, 6144, 151936, 40960, 1e6, 1e-6, true },
-    { "qwen3-14b", QWEN3,         5120,  40, 40, 8, 128, 17408, 151936, 40960, 1e6, 1e-6, false },
+    /* hidden, layers, heads, kv heads, head_dim, MLP, vocabulary, context, theta, eps, tied */
+    { "tiny-llama", LLAMA, 64, 2, 4, 2, 16, 160, 512, 1024, 1e4, 1e-5, false },
+    { "tiny-mistral", MISTRAL, 64, 2, 8, 1, 8, 160, 512, 1024, 1e6, 1e-5, false },
+    { "tiny-qwen2", QWEN2, 64, 2, 4, 2, 16, 160, 512, 1024, 1e6, 1e-6, true },
+    { "tiny-qwen3", QWEN3, 64, 2, 4, 2, 32, 160, 512, 1024, 1e6, 1e-6, true },
+    { "llama-150m", LLAMA, 768, 16, 12, 4, 64, 2048, 32000, 2048, 1e4, 1e-5, false },
+    { "llama-1b", LLAMA, 2048, 22, 32, 4, 64, 5632, 32000, 2048, 1e4, 1e-5, false },
+    { "qwen3-0.6b", QWEN3, 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1e6, 1e-6, true },
+    { "qwen3-1.7b", QWEN3, 2048, 28, 16, 8, 128, 6144, 151936, 40960, 1e6, 1e-6, true },
+    { "qwen3-14b", QWEN3, 5120, 40, 40, 8, 128, 17408, 151936, 40960, 1e6, 1e-6, false },
 };
 
 static json_t *config_of(const struct shape *s)

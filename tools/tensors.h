@@ -12,7 +12,7 @@ enum { SE_TENSOR_NAME_B = 64 };
 
 struct se_tensor {
     char name[SE_TENSOR_NAME_B];
-    uint32_t n_out, n_in; /* n_in 0: a vector of n_out */
+    uint32_t n_out, n_in;   /* n_in 0: a vector of n_out */
     double mean, deviation; /* of random values that keep a deep model alive */
 };
 

@@ -98,7 +98,8 @@ static void put_model(uint32_t n_merges, FILE *to)
     fputs(" \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null,\n"
           "  \"continuing_subword_prefix\": null, \"end_of_word_suffix\": null,\n"
           "  \"fuse_unk\": false, \"byte_fallback\": false, \"ignore_merges\": false,\n"
-          "  \"vocab\": {\n", to);
+          "  \"vocab\": {\n",
+          to);
     for (uint32_t b = 0; b < 256; b++) {
         fputs(b ? ",\n   \"" : "   \"", to);
         put_byte((unsigned char)b, to);
@@ -126,7 +127,8 @@ static void put_special(uint32_t size, FILE *to)
 {
     fputs(" \"added_tokens\": [", to);
     for (uint32_t i = 0; i < SE_VOCABULARY_SPECIALS; i++)
-        fprintf(to, "%s\n  {\"id\": %" PRIu32 ", \"content\": \"%s\", \"single_word\": false, "
+        fprintf(to,
+                "%s\n  {\"id\": %" PRIu32 ", \"content\": \"%s\", \"single_word\": false, "
                 "\"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": true}",
                 i ? "," : "", size - SE_VOCABULARY_SPECIALS + i, special[i]);
     fputs("],\n", to);
@@ -157,7 +159,8 @@ int se_vocabulary_tokenizer(uint32_t size, char **text, size_t *len)
     put_special(size, to);
     fputs(" \"normalizer\": null,\n"
           " \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false,\n"
-          "  \"trim_offsets\": true, \"use_regex\": true},\n", to);
+          "  \"trim_offsets\": true, \"use_regex\": true},\n",
+          to);
     fprintf(to,
             " \"post_processor\": {\"type\": \"TemplateProcessing\",\n"
             "  \"single\": [{\"SpecialToken\": {\"id\": \"<|bos|>\", \"type_id\": 0}},\n"
@@ -169,7 +172,8 @@ int se_vocabulary_tokenizer(uint32_t size, char **text, size_t *len)
             "], \"tokens\": [\"<|bos|>\"]}}},\n",
             se_vocabulary_ids(size).bos);
     fputs(" \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false,\n"
-          "  \"trim_offsets\": true, \"use_regex\": true},\n", to);
+          "  \"trim_offsets\": true, \"use_regex\": true},\n",
+          to);
     put_model(size - SE_VOCABULARY_MIN, to);
     fputs("}\n", to);
     return finish(to, text);
@@ -184,10 +188,12 @@ int se_vocabulary_config(uint32_t size, uint32_t context, char **text, size_t *l
           " \"bos_token\": \"<|bos|>\", \"eos_token\": \"<|eos|>\", \"pad_token\": \"<|eos|>\",\n"
           " \"additional_special_tokens\": [\"<|user|>\", \"<|assistant|>\", \"<|end|>\"],\n"
           " \"add_bos_token\": true, \"add_eos_token\": false,\n"
-          " \"clean_up_tokenization_spaces\": false,\n", to);
+          " \"clean_up_tokenization_spaces\": false,\n",
+          to);
     fprintf(to, " \"model_max_length\": %" PRIu32 ",\n \"added_tokens_decoder\": {", context);
     for (uint32_t i = 0; i < SE_VOCABULARY_SPECIALS; i++)
-        fprintf(to, "%s\n  \"%" PRIu32 "\": {\"content\": \"%s\", \"single_word\": false, "
+        fprintf(to,
+                "%s\n  \"%" PRIu32 "\": {\"content\": \"%s\", \"single_word\": false, "
                 "\"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": true}",
                 i ? "," : "", size - SE_VOCABULARY_SPECIALS + i, special[i]);
     /* The bundled pair's template: a user's turn, then the assistant's. */
@@ -195,6 +201,7 @@ int se_vocabulary_config(uint32_t size, uint32_t context, char **text, size_t *l
           "{% if m['role'] == 'assistant' %}"
           "{{ '<|assistant|>' + m['content'] + '<|end|>' }}{% else %}"
           "{{ '<|user|>' + m['content'] + '<|end|>' }}{% endif %}{% endfor %}"
-          "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}\"}\n", to);
+          "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}\"}\n",
+          to);
     return finish(to, text);
 }
