@@ -159,7 +159,7 @@ static void consider_wake(struct se_pool *pool, uint64_t start, uint32_t own)
         return;
     pool->asleep = false;
     pool->owe_ns = 0;
-    futex_wake(&pool->left, INT_MAX); /* all of them: the mark is gone */
+    futex_wake(&pool->left, INT_MAX); /* all of them: none is marked any more */
 }
 
 /* Owner: item 0, and then like the helpers; how many. */
@@ -206,8 +206,9 @@ static bool await_loop(struct se_pool *pool)
     }
     for (;;) {
         uint32_t left = 0;
-        /* The mark and the items share a word, so the owner cannot publish between our look
-         * and our sleep without either seeing the mark or changing what the futex compares. */
+        /* [pool.park] meets the exchange in share(): the mark and the items share a word, so
+         * the owner cannot publish between our look and our sleep without either seeing the
+         * mark or changing what the futex compares. relaxed: nothing else is passed on. */
         if (!atomic_compare_exchange_strong_explicit(&pool->left, &left, SLEEPS,
                                                      memory_order_relaxed,
                                                      memory_order_relaxed) &&
@@ -228,7 +229,7 @@ static void *helper_main(void *argument)
         /* [pool.done] release, pairs with the acquire in await_done(): when the owner has
          * counted an item, it sees what the item wrote. */
         uint32_t before = atomic_fetch_add_explicit(&pool->done, n, memory_order_release);
-        if (before & SLEEPS)
+        if (before & SLEEPS) /* [pool.rest] */
             futex_wake(&pool->done, 1);
     }
     return NULL;
@@ -251,6 +252,8 @@ static void await_done(struct se_pool *pool, uint32_t n)
         else if (now >= until)
             break;
     }
+    /* [pool.rest] meets the addition in helper_main(): mark and count share a word, so the
+     * helper that finishes last either sees the mark or changes what the futex compares. */
     uint32_t done = atomic_fetch_or_explicit(&pool->done, SLEEPS, memory_order_acquire) | SLEEPS;
     while (done != (SLEEPS | n)) {
         futex_wait(&pool->done, done);
@@ -286,7 +289,7 @@ static struct sample share(struct se_pool *pool, const struct job *job, bool mea
     /* [pool.start] release, pairs with the acquire in claim(): the job, the zero in done and
      * all that the caller wrote come before the first claim. */
     uint32_t before = atomic_exchange_explicit(&pool->left, job->n - 1, memory_order_release);
-    if (before == SLEEPS)
+    if (before == SLEEPS) /* [pool.park] the mark is gone from left; we keep it */
         pool->asleep = true;
     sample.own = work_owner(pool, start);
     if (measure)

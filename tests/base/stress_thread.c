@@ -12,24 +12,26 @@
 
 #include <cmocka.h>
 
+#include "runtime/base/clock.h"
+#include "runtime/base/cpu.h"
 #include "runtime/base/err.h"
 #include "runtime/base/rng.h"
 #include "runtime/base/thread.h"
 
-enum { ITEMS_MAX = 300 };
+enum { ITEMS_MAX = 300, THREADS_MAX = 1025 };
 
 struct loop {
     uint32_t round, n, spin;
     uint32_t seen[ITEMS_MAX]; /* the round in which the item last ran, plus its runs */
     uint32_t ran[ITEMS_MAX];
-    uint64_t by_thread[8][8]; /* scratch of each thread: plain, so a shared number shows */
+    uint64_t by_thread[THREADS_MAX][8]; /* of each thread: plain, so a shared number shows */
     uint32_t bad;             /* written only on failure */
 };
 
 static void item_fn(void *context, uint32_t item, uint32_t thread)
 {
     struct loop *loop = context;
-    if (item >= loop->n || thread >= 8) {
+    if (item >= loop->n || thread >= THREADS_MAX) {
         loop->bad = 1;
         return;
     }
@@ -108,6 +110,31 @@ static void test_pinned(void **state)
     run_loops(4, true, true, 1000);
 }
 
+/* Helpers that went to sleep come back for work that is worth it. They sleep at once here,
+ * because there are more threads than processors. */
+static void test_sleepers_come_back(void **state)
+{
+    (void)state;
+    static struct loop loop;
+    struct se_pool *pool = NULL;
+    uint64_t deadline = se_clock_ns() + 60000000000u;
+    assert_int_equal(se_pool_new(&pool, se_cpu_count() + 1, false), 0);
+    se_pool_share_always(pool, true);
+    memset(&loop, 0, sizeof loop);
+    loop.n = 16;
+    loop.spin = 50000;
+    for (int i = 0; i < 20; i++) {
+        uint64_t pause = se_clock_ns() + 500000;
+        while (se_clock_ns() < pause)
+            ;
+        do {
+            se_pool_run(pool, item_fn, &loop, loop.n);
+            assert_true(se_clock_ns() < deadline);
+        } while (se_pool_stat_take(pool).helped == 0);
+    }
+    se_pool_free(pool);
+}
+
 /* Pools come and go while their helpers are anywhere between start and sleep. */
 static void test_short_lives(void **state)
 {
@@ -133,7 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shared),      cmocka_unit_test(test_judged),
         cmocka_unit_test(test_pinned),      cmocka_unit_test(test_short_lives),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_sleepers_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
