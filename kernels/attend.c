@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/attend_lanes.h"
 #include "kernels/attend_set.h"
 #include "kernels/float16.h"
+#include "kernels/lanes_set.h"
 #include "runtime/base/cpu.h"
 
 size_t se_attend_scratch(const struct se_attend_job *job, uint32_t max_seen, uint32_t max_slots)

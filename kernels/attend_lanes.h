@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernels/attend_lanes.h - attention over lanes, and the names of its compiled forms.
+/* kernels/attend_lanes.h - attention over lanes.
  *
  * The arithmetic of one pair (row, q head), which is all that its bits depend on:
  *     s[p]  = fused sum over d ascending of (q[d] * scale) * k[p][d], from zero
@@ -21,17 +21,15 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
-#include "kernels/attend.h"
 #include "kernels/attend_set.h"
-#include "kernels/float16.h"
 #include "kernels/lanes.h"
-
-se_attend_fn se_attend_f32_avx2, se_attend_f32_avx512, se_attend_f32_neon;
-se_attend_fn se_attend_f16_avx2, se_attend_f16_avx512, se_attend_f16_neon;
+#include "kernels/lanes_set.h"
 
 #if SE_LANES
-#define TILED static inline __attribute__((always_inline))
+#define TILED static inline __attribute__((always_inline)) /* arguments become constants */
+#define APART static __attribute__((noinline, unused))     /* one copy of many tiles */
 
 enum {
     PAGE_VECTORS = SE_PAGE_SLOTS / SE_LANES,
@@ -53,7 +51,7 @@ struct attend_block {
     float *query; /* tile by tile: [dim][pairs of the tile] */
     float *sum;   /* of a pair's exponentials */
     float *wide;  /* widened pages */
-    float *tail;  /* [dim][SE_PAGE_SLOTS]: gathered keys */
+    float *tail;  /* a page of gathered keys, of the pages' own type */
 };
 
 static inline const struct se_attend_row *row_of(const struct attend_block *block, uint32_t pair)
@@ -70,6 +68,13 @@ static inline float *out_of(const struct attend_block *block, uint32_t pair)
 {
     uint32_t head = (block->first + pair) % block->job->n_q;
     return row_of(block, pair)->out + (size_t)head * block->job->dim;
+}
+
+/* The pair after the last one of this pair's row. */
+static inline uint32_t row_end(const struct attend_block *block, uint32_t pair)
+{
+    uint32_t next = pair + block->job->n_q - (block->first + pair) % block->job->n_q;
+    return next < block->n ? next : block->n;
 }
 
 TILED vf load_wide(const void *page, size_t at, bool half)
@@ -145,18 +150,22 @@ TILED void score_any(uint32_t pairs, bool half, const float *query, uint32_t dim
     }
 }
 
-static __attribute__((noinline)) void score_f32(uint32_t pairs, const float *query, uint32_t dim,
-                                                const void *const *key, uint32_t n_pages,
-                                                float *scores, size_t stride)
+APART void score_f32(uint32_t pairs, const float *query, uint32_t dim, const void *const *key,
+                     uint32_t n_pages, float *scores, size_t stride)
 {
     score_any(pairs, false, query, dim, key, n_pages, scores, stride);
 }
 
-static __attribute__((noinline)) void score_f16(uint32_t pairs, const float *query, uint32_t dim,
-                                                const void *const *key, uint32_t n_pages,
-                                                float *scores, size_t stride)
+APART void score_f16(uint32_t pairs, const float *query, uint32_t dim, const void *const *key,
+                     uint32_t n_pages, float *scores, size_t stride)
 {
     score_any(pairs, true, query, dim, key, n_pages, scores, stride);
+}
+
+static inline void score(bool half, uint32_t pairs, const float *query, uint32_t dim,
+                         const void *const *key, uint32_t n_pages, float *scores, size_t stride)
+{
+    (half ? score_f16 : score_f32)(pairs, query, dim, key, n_pages, scores, stride);
 }
 
 /* Pairs of the next tile, of n that are left. */
@@ -220,29 +229,34 @@ static inline void score_plain(const struct attend_block *block)
             step = score_step(block->n - pair);
             const float *query = block->query + (size_t)pair * job->dim;
             float *scores = block->scores + pair * block->stride + page * SE_PAGE_SLOTS;
-            if (block->half && !widen)
-                score_f16(step, query, job->dim, key, n, scores, block->stride);
-            else
-                score_f32(step, query, job->dim, key, n, scores, block->stride);
+            score(block->half && !widen, step, query, job->dim, key, n, scores, block->stride);
         }
+    }
+}
+
+TILED void gather(const void *const *page, const uint32_t *slot, uint32_t n, uint32_t dim,
+                  size_t size_b, unsigned char *to)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const unsigned char *from = page[slot[i] / SE_PAGE_SLOTS];
+        from += slot[i] % SE_PAGE_SLOTS * size_b;
+        for (size_t d = 0; d < dim; d++)
+            memcpy(to + (d * SE_PAGE_SLOTS + i) * size_b, from + d * SE_PAGE_SLOTS * size_b,
+                   size_b);
     }
 }
 
 /* The keys of n <= SE_PAGE_SLOTS slots as one page. The other lanes' sums go unused. */
 static inline void gather_keys(const struct attend_block *block, const uint32_t *slot, uint32_t n)
 {
-    uint32_t dim = block->job->dim;
-    for (uint32_t i = 0; i < n; i++) {
-        const void *page = block->job->key[slot[i] / SE_PAGE_SLOTS];
-        size_t at = slot[i] % SE_PAGE_SLOTS;
-        for (uint32_t d = 0; d < dim; d++, at += SE_PAGE_SLOTS)
-            block->tail[(size_t)d * SE_PAGE_SLOTS + i] =
-                block->half ? se_f16_to_f32(((const uint16_t *)page)[at])
-                            : ((const float *)page)[at];
-    }
+    const struct se_attend_job *job = block->job;
+    if (block->half)
+        gather(job->key, slot, n, job->dim, 2, (unsigned char *)block->tail);
+    else
+        gather(job->key, slot, n, job->dim, 4, (unsigned char *)block->tail);
 }
 
-/* Scores of the tail of the row of pairs [from, to), over the scratch of widened pages. */
+/* Scores of the tail of the row of pairs [from, to). Packs queries where pages are widened. */
 static inline void score_tail(const struct attend_block *block, uint32_t from, uint32_t to)
 {
     const struct se_attend_job *job = block->job;
@@ -255,8 +269,8 @@ static inline void score_tail(const struct attend_block *block, uint32_t from, u
         for (uint32_t pair = from, step; pair < to; pair += step) {
             step = score_step(to - pair);
             pack_queries(block, pair, step, block->wide);
-            score_f32(step, block->wide, job->dim, &key, 1,
-                      block->scores + pair * block->stride + p, block->stride);
+            score(block->half, step, block->wide, job->dim, &key, 1,
+                  block->scores + pair * block->stride + p, block->stride);
         }
     }
 }
@@ -274,7 +288,7 @@ static inline float exponentials(float *s, uint32_t n)
     if (whole < n)
         whole += SE_LANES;
     for (uint32_t p = 0; p < whole; p += SE_LANES) {
-        vf e = vf_exp(vf_sub(vf_load(s + p), most));
+        vf e = vf_exp_down(vf_sub(vf_load(s + p), most));
         vf_store(s + p, e);
         sum = vf_add(sum, e);
     }
@@ -371,16 +385,14 @@ TILED void mix_any(uint32_t pairs, bool half, struct mix *mix, const void *const
     }
 }
 
-static __attribute__((noinline)) void mix_f32(uint32_t pairs, struct mix *mix,
-                                              const void *const *value, size_t at, uint32_t dim,
-                                              uint32_t n_slots)
+APART void mix_f32(uint32_t pairs, struct mix *mix, const void *const *value, size_t at,
+                   uint32_t dim, uint32_t n_slots)
 {
     mix_any(pairs, false, mix, value, at, dim, n_slots);
 }
 
-static __attribute__((noinline)) void mix_f16(uint32_t pairs, struct mix *mix,
-                                              const void *const *value, size_t at, uint32_t dim,
-                                              uint32_t n_slots)
+APART void mix_f16(uint32_t pairs, struct mix *mix, const void *const *value, size_t at,
+                   uint32_t dim, uint32_t n_slots)
 {
     mix_any(pairs, true, mix, value, at, dim, n_slots);
 }
@@ -441,22 +453,30 @@ static inline void mix_common(const struct attend_block *block)
     }
 }
 
-/* What a pair sees beyond the positions its tile had in common. */
+/* What a pair sees below plain beyond the positions its tile had in common. */
 static inline void mix_rest(const struct attend_block *block, uint32_t pair, uint32_t from)
 {
-    const struct se_attend_job *job = block->job;
-    const struct se_attend_row *row = row_of(block, pair);
-    uint32_t plain = plain_of(row);
-    while (from < row->n_seen) {
-        uint32_t slot = from < plain ? from : row->tail[from - row->plain];
-        uint32_t n = 1;
-        if (from < plain) {
-            uint32_t in_page = SE_PAGE_SLOTS - slot % SE_PAGE_SLOTS;
-            n = plain - from < in_page ? plain - from : in_page;
-        }
-        mix_slots(block, block->half, pair, 1, from, job->value + slot / SE_PAGE_SLOTS,
-                  (size_t)(slot % SE_PAGE_SLOTS) * job->dim, n);
+    uint32_t plain = plain_of(row_of(block, pair));
+    while (from < plain) {
+        uint32_t at = from % SE_PAGE_SLOTS, n = SE_PAGE_SLOTS - at;
+        n = plain - from < n ? plain - from : n;
+        mix_slots(block, block->half, pair, 1, from, block->job->value + from / SE_PAGE_SLOTS,
+                  (size_t)at * block->job->dim, n);
         from += n;
+    }
+}
+
+/* The tail of the row of pairs [from, to). */
+static inline void mix_tail(const struct attend_block *block, uint32_t from, uint32_t to)
+{
+    const struct se_attend_row *row = row_of(block, from);
+    for (uint32_t p = plain_of(row); p < row->n_seen; p++) {
+        uint32_t slot = row->tail[p - row->plain];
+        for (uint32_t pair = from, step; pair < to; pair += step) {
+            step = mix_step(to - pair);
+            mix_slots(block, block->half, pair, step, p, block->job->value + slot / SE_PAGE_SLOTS,
+                      (size_t)(slot % SE_PAGE_SLOTS) * block->job->dim, 1);
+        }
     }
 }
 
@@ -483,8 +503,7 @@ static inline void attend_block(struct attend_block *block)
     }
     score_plain(block);
     for (uint32_t pair = 0, next; pair < block->n; pair = next) {
-        next = pair + job->n_q - (block->first + pair) % job->n_q;
-        next = next < block->n ? next : block->n;
+        next = row_end(block, pair);
         score_tail(block, pair, next);
     }
     for (uint32_t pair = 0; pair < block->n; pair++) {
@@ -498,11 +517,15 @@ static inline void attend_block(struct attend_block *block)
     for (uint32_t pair = 0, step; pair < block->n; pair += step) {
         step = mix_step(block->n - pair);
         uint32_t common = common_plain(block, pair, step);
-        for (uint32_t i = pair; i < pair + step; i++) {
+        for (uint32_t i = pair; i < pair + step; i++)
             mix_rest(block, i, common);
-            divide(out_of(block, i), job->dim, block->sum[i]);
-        }
     }
+    for (uint32_t pair = 0, next; pair < block->n; pair = next) {
+        next = row_end(block, pair);
+        mix_tail(block, pair, next);
+    }
+    for (uint32_t pair = 0; pair < block->n; pair++)
+        divide(out_of(block, pair), job->dim, block->sum[pair]);
 }
 
 static inline void attend_lanes(const struct se_attend_job *job, bool half, float *scratch)

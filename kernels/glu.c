@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "kernels/glu_lanes.h"
+#include "kernels/lanes_set.h"
 #include "runtime/base/cpu.h"
 
 static void glu_c(const float *gate, const float *up, uint32_t n, float *out)

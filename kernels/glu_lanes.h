@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernels/glu_lanes.h - the gated unit over lanes, and the names of its compiled forms. */
+/* kernels/glu_lanes.h - the gated unit over lanes. */
 #ifndef SE_KERNELS_GLU_LANES_H
 #define SE_KERNELS_GLU_LANES_H
 
-#include "kernels/glu.h"
 #include "kernels/lanes.h"
-
-se_glu_fn se_glu_avx2, se_glu_avx512, se_glu_neon;
+#include "kernels/lanes_set.h"
 
 #if SE_LANES
 static inline vf gated(vf gate, vf up)

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/gumbel_lanes.h"
 #include "kernels/gumbel_log.h"
+#include "kernels/lanes_set.h"
 #include "runtime/base/cpu.h"
 #include "runtime/base/rng.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernels/gumbel_lanes.h - Gumbel noise over lanes, and the names of its compiled forms.
+/* kernels/gumbel_lanes.h - Gumbel noise over lanes.
  *
  * The arithmetic of a noise value is that of gumbel_log.h, step by step. What makes the
  * winner cheap to find is knowing what cannot win, exactly:
@@ -15,17 +15,10 @@
 
 #include <math.h>
 
-#include "kernels/gumbel.h"
 #include "kernels/gumbel_log.h"
 #include "kernels/lanes.h"
+#include "kernels/lanes_set.h"
 #include "runtime/base/rng.h"
-
-typedef uint32_t se_gumbel_argmax_fn(const float *x, uint32_t n, float inv_t, uint64_t seed,
-                                     uint32_t position);
-typedef void se_gumbel_add_fn(const float *x, uint32_t n, float inv_t, uint64_t seed,
-                              uint32_t position, float *out);
-se_gumbel_argmax_fn se_gumbel_argmax_avx2, se_gumbel_argmax_avx512, se_gumbel_argmax_neon;
-se_gumbel_add_fn se_gumbel_add_avx2, se_gumbel_add_avx512, se_gumbel_add_neon;
 
 #if SE_LANES
 enum { GUMBEL_GROUP = SE_PHILOX_VECTORS * SE_LANES }; /* tokens of one vu_philox() */

@@ -15,13 +15,14 @@
  *     vf_add vf_sub vf_mul vf_div vf_max vf_fma(a, b, c) = a * b + c, rounded once
  *     vf_mask_gt vf_mask_ge           lane i in bit i; false for NaN
  *     vf_sum vf_largest               across the lanes, in one fixed tree
- *     vf_pow2(p, n)                   p * 2^n for whole n in [-300, 300]
- *     vf_whole vf_clamp               to the nearest whole; vf_clamp lets NaN pass
+ *     vf_pow2(p, n)                   p * 2^n for whole n in [-152, 130]
+ *     vf_whole                        to the nearest whole
+ *     vf_least(x, low) vf_most        x, but not below, not above; NaN passes
  *     vd_*                            SE_LANES / 2 lanes of float64, to sum in
  *     vu_* vi_* vf_of_bits vf_bits    integer work on the bits
  *     vu_philox                       the words of SE_PHILOX_VECTORS vectors of tokens, a
  *                                     multiple of 4 of them, by counter (runtime/base/rng.h)
- *     vf_exp vf_largest_of            below */
+ *     vf_exp vf_exp_down vf_largest_of    below */
 #ifndef SE_KERNELS_LANES_H
 #define SE_KERNELS_LANES_H
 
@@ -38,12 +39,11 @@
 #if SE_LANES
 #include <math.h>
 
-/* exp(x), relative error below 1.2e-7 where the result is normal; 0 below -104, infinity
- * above 89. x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is the minimax fit of
- * (exp(r) - 1 - r) / r^2. Its last term (1 +) comes last, so that small r cost nothing. */
-static inline vf vf_exp(vf x)
+/* exp(x) for -105 <= x <= 90. x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is the minimax
+ * fit of (exp(r) - 1 - r) / r^2. Its last term (1 +) comes last, so that small r cost
+ * nothing. */
+static inline vf vf_exp_within(vf x)
 {
-    x = vf_clamp(x, -200.0f, 200.0f);
     vf n = vf_whole(vf_mul(x, vf_set(0x1.715476p+0f)));
     vf r = vf_fma(n, vf_set(-0x1.62e430p-1f), x);
     r = vf_fma(n, vf_set(0x1.05c610p-29f), r); /* what ln 2 has beyond its float */
@@ -55,6 +55,11 @@ static inline vf vf_exp(vf x)
     p = vf_fma(vf_mul(r, r), p, r);
     return vf_pow2(vf_add(p, vf_set(1.0f)), n);
 }
+
+/* exp(x), relative error below 1.2e-7 where the result is normal; 0 below -104, infinity
+ * above 89. The second is for x <= 0. NaN stays NaN. */
+static inline vf vf_exp(vf x) { return vf_exp_within(vf_most(vf_least(x, -105.0f), 90.0f)); }
+static inline vf vf_exp_down(vf x) { return vf_exp_within(vf_least(x, -105.0f)); }
 
 /* The largest of n >= 1 values, none of them NaN. */
 static inline float vf_largest_of(const float *x, uint32_t n)

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "kernels/norm_lanes.h"
+#include "kernels/lanes_set.h"
 #include "runtime/base/cpu.h"
 
 static void norm_c(const float *x, const float *weight, float eps, uint32_t n, float *out)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernels/norm_lanes.h - the norm over lanes, and the names of its compiled forms.
+/* kernels/norm_lanes.h - the norm over lanes.
  *
  * Squares are summed in float64: what a norm costs is reading x, and no activation can
  * overflow the sum. Lane i of accumulator j takes the elements of that place in every group
@@ -10,9 +10,7 @@
 #include <math.h>
 
 #include "kernels/lanes.h"
-#include "kernels/norm.h"
-
-se_norm_fn se_norm_avx2, se_norm_avx512, se_norm_neon;
+#include "kernels/lanes_set.h"
 
 #if SE_LANES
 static inline void add_squares(vf x, vd sum[2])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/rope.h"
 
-#include "kernels/rope_lanes.h"
+#include "kernels/lanes_set.h"
 #include "runtime/base/cpu.h"
 
 /* Two products rounded and one sum rounded, in float32 throughout: every implementation does

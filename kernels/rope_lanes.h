@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernels/rope_lanes.h - the rotation over lanes, and the names of its compiled forms.
+/* kernels/rope_lanes.h - the rotation over lanes.
  *
  * No fused operations: the same roundings as the C reference, hence the same bits. */
 #ifndef SE_KERNELS_ROPE_LANES_H
 #define SE_KERNELS_ROPE_LANES_H
 
 #include "kernels/lanes.h"
-#include "kernels/rope.h"
-
-se_rope_fn se_rope_avx2, se_rope_avx512, se_rope_neon;
+#include "kernels/lanes_set.h"
 
 #if SE_LANES
 static inline void rope_lanes(float *x, uint32_t n_heads, uint32_t dim, const float *cos,

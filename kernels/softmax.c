@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "kernels/softmax_lanes.h"
+#include "kernels/lanes_set.h"
 #include "runtime/base/cpu.h"
 
 static float logsumexp_c(const float *x, uint32_t n)

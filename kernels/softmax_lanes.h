@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernels/softmax_lanes.h - log-sum-exp over lanes, and the names of its compiled forms.
+/* kernels/softmax_lanes.h - log-sum-exp over lanes.
  *
  * Exponentials are summed in float32 over runs of 32 vectors (four chains of eight), the
  * runs in float64: a vocabulary of a quarter million adds no error of its own. */
@@ -9,9 +9,7 @@
 #include <math.h>
 
 #include "kernels/lanes.h"
-#include "kernels/softmax.h"
-
-se_logsumexp_fn se_logsumexp_avx2, se_logsumexp_avx512, se_logsumexp_neon;
+#include "kernels/lanes_set.h"
 
 #if SE_LANES
 enum { LSE_CHAINS = 4, LSE_RUN = 32 * SE_LANES };
@@ -25,12 +23,12 @@ static inline void add_run(const float *x, uint32_t n, vf largest, vd sum[2])
     uint32_t i = 0;
     for (; n - i >= LSE_CHAINS * SE_LANES; i += LSE_CHAINS * SE_LANES)
         for (int c = 0; c < LSE_CHAINS; c++)
-            chain[c] = vf_add(chain[c], vf_exp(vf_sub(vf_load(x + i + c * SE_LANES), largest)));
+            chain[c] = vf_add(chain[c], vf_exp_down(vf_sub(vf_load(x + i + c * SE_LANES), largest)));
     for (; n - i >= SE_LANES; i += SE_LANES)
-        chain[0] = vf_add(chain[0], vf_exp(vf_sub(vf_load(x + i), largest)));
+        chain[0] = vf_add(chain[0], vf_exp_down(vf_sub(vf_load(x + i), largest)));
     if (i < n) {
         vf last = vf_load_part(x + i, n - i, -INFINITY);
-        chain[1] = vf_add(chain[1], vf_exp(vf_sub(last, largest)));
+        chain[1] = vf_add(chain[1], vf_exp_down(vf_sub(last, largest)));
     }
     vf all = vf_add(vf_add(chain[0], chain[1]), vf_add(chain[2], chain[3]));
     sum[0] = vd_add(sum[0], vd_low(all));

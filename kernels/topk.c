@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "kernels/topk_lanes.h"
+#include "kernels/lanes_set.h"
 #include "runtime/base/cpu.h"
 
 /* The reference keeps the best so far as a heap in the caller's arrays, the worst of them at

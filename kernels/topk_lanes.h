@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernels/topk_lanes.h - the k largest over lanes, and the names of its compiled forms.
+/* kernels/topk_lanes.h - the k largest over lanes.
  *
  * The row is scanned once for entries above a threshold. They gather as keys in a pool; when
  * the pool is full, all but its k best go and the worst of those is the new threshold. A key
@@ -12,9 +12,7 @@
 #include <string.h>
 
 #include "kernels/lanes.h"
-#include "kernels/topk.h"
-
-se_topk_fn se_topk_c, se_topk_avx2, se_topk_avx512, se_topk_neon;
+#include "kernels/lanes_set.h"
 
 #if SE_LANES
 enum { TOPK_MAX = 1024, TOPK_POOL = 2 * TOPK_MAX, TOPK_SHORT = 12 };

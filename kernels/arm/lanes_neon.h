@@ -74,10 +74,8 @@ static inline float vf_largest(vf x) { return vmaxvq_f32(x); }
 static inline vf vf_whole(vf x) { return vrndnq_f32(x); }
 
 /* The instructions return NaN when an operand is NaN. */
-static inline vf vf_clamp(vf x, float low, float high)
-{
-    return vminq_f32(vmaxq_f32(x, vf_set(low)), vf_set(high));
-}
+static inline vf vf_least(vf x, float low) { return vmaxq_f32(x, vf_set(low)); }
+static inline vf vf_most(vf x, float high) { return vminq_f32(x, vf_set(high)); }
 
 /* 2^n for whole n in [-126, 127]. */
 static inline vf exponent_only(int32x4_t n)
@@ -85,16 +83,13 @@ static inline vf exponent_only(int32x4_t n)
     return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23));
 }
 
-/* In steps, because 2^n alone may not be a float though the product is. */
+/* In two steps, because 2^n alone may not be a float though the product is. */
 static inline vf vf_pow2(vf p, vf n)
 {
     int32x4_t whole = vcvtq_s32_f32(n);
-    int32x4_t part = vshrq_n_s32(whole, 2);
-    int32x4_t rest = vsubq_s32(whole, vaddq_s32(part, part));
-    p = vf_mul(vf_mul(p, exponent_only(part)), exponent_only(part));
-    int32x4_t half = vshrq_n_s32(rest, 1);
+    int32x4_t half = vshrq_n_s32(whole, 1);
     p = vf_mul(p, exponent_only(half));
-    return vf_mul(p, exponent_only(vsubq_s32(rest, half)));
+    return vf_mul(p, exponent_only(vsubq_s32(whole, half)));
 }
 
 static inline vd vd_zero(void) { return vdupq_n_f64(0); }

@@ -84,10 +84,8 @@ static inline vf vf_whole(vf x)
 }
 
 /* The instructions return their second operand when one is NaN. */
-static inline vf vf_clamp(vf x, float low, float high)
-{
-    return _mm256_min_ps(vf_set(high), _mm256_max_ps(vf_set(low), x));
-}
+static inline vf vf_least(vf x, float low) { return _mm256_max_ps(vf_set(low), x); }
+static inline vf vf_most(vf x, float high) { return _mm256_min_ps(vf_set(high), x); }
 
 /* 2^n for whole n in [-126, 127]. */
 static inline vf exponent_only(vu n)
@@ -95,16 +93,13 @@ static inline vf exponent_only(vu n)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
 }
 
-/* In three steps, because 2^n alone may not be a float though the product is. */
+/* In two steps, because 2^n alone may not be a float though the product is. */
 static inline vf vf_pow2(vf p, vf n)
 {
     vu whole = _mm256_cvtps_epi32(n);
-    vu third = _mm256_srai_epi32(whole, 2);
-    vu rest = _mm256_sub_epi32(whole, _mm256_add_epi32(third, third));
-    p = vf_mul(vf_mul(p, exponent_only(third)), exponent_only(third));
-    vu half = _mm256_srai_epi32(rest, 1);
+    vu half = _mm256_srai_epi32(whole, 1);
     p = vf_mul(p, exponent_only(half));
-    return vf_mul(p, exponent_only(_mm256_sub_epi32(rest, half)));
+    return vf_mul(p, exponent_only(_mm256_sub_epi32(whole, half)));
 }
 
 static inline vd vd_zero(void) { return _mm256_setzero_pd(); }

@@ -72,10 +72,8 @@ static inline vf vf_whole(vf x)
 }
 
 /* The instructions return their second operand when one is NaN. */
-static inline vf vf_clamp(vf x, float low, float high)
-{
-    return _mm512_min_ps(vf_set(high), _mm512_max_ps(vf_set(low), x));
-}
+static inline vf vf_least(vf x, float low) { return _mm512_max_ps(vf_set(low), x); }
+static inline vf vf_most(vf x, float high) { return _mm512_min_ps(vf_set(high), x); }
 
 static inline vf vf_pow2(vf p, vf n) { return _mm512_scalef_ps(p, n); }
 
