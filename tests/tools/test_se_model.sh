@@ -79,6 +79,11 @@ usage() {
     for verb in info tokenize detokenize generate logits perplexity random bench; do
         shows "^Usage: se-model $verb " $verb --help
         shows '--weights' $verb --help
+        # The manual page knows every option that --help tells.
+        for option in $(sed -n 's/^  \(-., \|    \)--\([a-z-]*\).*/\2/p' "$work/out"); do
+            grep -Eq -- "Fl .*-$option( |\$)|Fl -$option( |\$)" "$root/docs/man/se-model.1" ||
+                fault "$verb --$option is not in the manual page"
+        done
         refuses 2 'is missing' $verb
         refuses 2 'no such option; there are .*--threads' $verb "$draft" --no-such-option
     done
