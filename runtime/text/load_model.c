@@ -19,7 +19,6 @@ static int load_vocab(struct se_load *load, const json_t *model)
     struct se_tokenizer *to = load->to;
     json_t *vocab = json_object_get(model, "vocab"), *value;
     const char *text;
-    size_t len_b;
     if (!json_is_object(vocab))
         return se_fail(-EINVAL, "%s: model \"vocab\" must be an object", load->name);
     if (json_object_size(vocab) > SE_TOKENIZER_IDS_MAX)
@@ -28,8 +27,9 @@ static int load_vocab(struct se_load *load, const json_t *model)
     int r = se_vocab_init(&to->bpe.vocab, (uint32_t)json_object_size(vocab));
     if (r < 0)
         return r;
-    json_object_keylen_foreach(vocab, text, len_b, value)
+    json_object_foreach(vocab, text, value)
     {
+        size_t len_b = strlen(text); /* a key has no NUL in it: the document was refused else */
         json_int_t id = json_integer_value(value);
         if (!json_is_integer(value) || id < 0 || id >= SE_TOKENIZER_IDS_MAX)
             return se_fail(-EINVAL, "%s: token %s must have an id from 0 to %d", load->name,
@@ -340,7 +340,7 @@ static int put_template_ids(struct se_load *load, const json_t *object, const js
     int r = se_read_text(load->name, piece, "id", &text, &len_b);
     if (r < 0)
         return r;
-    const json_t *special = json_object_getn(se_read_get(object, "special_tokens"), text, len_b);
+    const json_t *special = json_object_get(se_read_get(object, "special_tokens"), text);
     if (!json_is_object(special))
         return se_fail(-EINVAL, "%s: post_processor: %s is not among its special_tokens",
                        load->name, QUOTE(text, len_b));

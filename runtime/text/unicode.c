@@ -118,11 +118,6 @@ static bool within(const struct range *ranges, size_t n, uint32_t character)
 
 bool se_unicode_space(uint32_t character) { return within(space, N_OF(space), character); }
 
-bool se_unicode_inert(uint32_t character)
-{
-    return character >= inert[0].first && within(inert, N_OF(inert), character);
-}
-
 /* The row of the table that a character of three or four bytes is in, or -1. */
 static int row_of(uint32_t character)
 {
@@ -139,6 +134,13 @@ static int row_of(uint32_t character)
             high = middle;
     }
     return low < N_OF(apart) && character >= apart[low].first ? (int)low : -1;
+}
+
+/* What is newer than PCRE2's tables is newer than those for normalising, too. */
+bool se_unicode_inert(uint32_t character)
+{
+    return character >= inert[0].first &&
+           (within(inert, N_OF(inert), character) || (character >= 0x800 && row_of(character) >= 0));
 }
 
 bool se_unicode_word(uint32_t character)
