@@ -82,15 +82,15 @@ static size_t compose(char line[LINE_B], enum se_log_level level, const char *fo
                      level == SE_LOG_INFO ? "" : levels[level].word);
     if (level != SE_LOG_INFO)
         head += snprintf(line + head, LINE_B - (size_t)head, ": ");
-    size_t room = LINE_B - 1 - (size_t)head; /* one byte stays for the end of the line */
+    size_t room = LINE_B - (size_t)head; /* with the zero, which the end of the line replaces */
     int len = vsnprintf(line + head, room, format, args);
     flatten(line + head);
     if (len < 0)
         return (size_t)head;
     if ((size_t)len < room)
         return (size_t)(head + len);
-    memcpy(line + LINE_B - 5, "...", 3);
-    return LINE_B - 2;
+    memcpy(line + LINE_B - 4, "...", 3);
+    return LINE_B - 1;
 }
 
 void se_log(enum se_log_level level, const char *format, ...)

@@ -46,6 +46,8 @@ static void test_ranks(void **state)
     add(&hist, 1000); /* after sorting: the maximum moves */
     assert_at(&hist, 1, 1000);
     assert_at(&hist, 0, 1);
+    add(&hist, -7); /* and the minimum, which does not come last by chance */
+    assert_at(&hist, 0, -7);
     se_hist_fini(&hist);
     assert_int_equal(hist.n, 0);
 }

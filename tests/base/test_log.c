@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -122,6 +123,25 @@ static void test_hostile(void **state)
                         "tester: warn: peer says 'a tester: b  [2J \xc3\xa4'\n");
 }
 
+/* A full disk behind standard error is not the caller's business. */
+static void test_nowhere_to_write(void **state)
+{
+    (void)state;
+    init("info");
+    int full = open("/dev/full", O_WRONLY);
+    if (full < 0)
+        skip();
+    before = dup(STDERR_FILENO);
+    assert_true(dup2(full, STDERR_FILENO) >= 0);
+    errno = EBADF;
+    se_log(SE_LOG_INFO, "lost");
+    int after = errno;
+    dup2(before, STDERR_FILENO);
+    close(before);
+    close(full);
+    assert_int_equal(after, EBADF);
+}
+
 static void test_long(void **state)
 {
     (void)state;
@@ -173,7 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels),  cmocka_unit_test(test_journal),
         cmocka_unit_test(test_hostile), cmocka_unit_test(test_long),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_nowhere_to_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
