@@ -149,8 +149,8 @@ static void test_refusals(void **state)
         { { "--threads=2.5" }, { "--threads", "'2.5'", "whole number" } },
         { { "--seed=18446744073709551616" },
           { "--seed", "'18446744073709551616'", "too large" } },
-        { { "--threads=184467440737095516170" }, /* 2^64 * 10 + 10: wraps to 10 */
-          { "--threads", "'184467440737095516170'", "1 to 64" } },
+        { { "--threads=18446744073709551626" }, /* 2^64 + 10: times ten it wraps */
+          { "--threads", "'18446744073709551626'", "1 to 64" } },
         { { "--temp=warm" }, { "--temp", "'warm'", "a number" } },
         { { "--temp=1x" }, { "--temp", "'1x'", "a number" } },
         { { "--temp=" }, { "--temp", "''", "a number" } },
