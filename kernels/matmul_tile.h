@@ -5,41 +5,55 @@
  * undefined again at the end of this file):
  *   TILE(name)                 the names of this format
  *   VECTOR                     elements along k that one vector register takes
- *   PIECES                     w rows of a tile, at most 8
- *   X_ROWS                     x rows of a tile, 3
+ *   PIECES, X_ROWS             w rows (at most 8) and x rows of a tile when rows are many
+ *   FEW, HEIGHTS(CASE)         at most FEW rows are few: CASE(1) .. CASE(FEW)
  *   WEIGHT_B, X_B              bytes of an element of w, of a prepared x
- *   struct-less types          SUM (accumulator), PART (a w vector made ready), X (an x vector)
+ *   SUM, PART, X               types: accumulator, a w vector made ready, an x vector
  *   LOAD_W(p), LOAD_W_TAIL(p, n), STORE_PART(p, part), LOAD_PART(p), LOAD_X(p)
  *   PART_B                     bytes of a stored PART
  *   ZERO(), DOT(sum, part, x)  sum + the products, in one fixed way
- *   REDUCE(sum, out)           PIECES sums to PIECES floats, each by the same tree
+ *   REDUCE(sum, out)           8 sums to 8 floats, each by the same tree
  *   CONVERT_X(x, n, out)       VECTOR floats, of which n are there, to prepared ones
  *
  * Lanes run over k and there is one accumulator per y[m][n], added to in ascending k and
  * folded by one tree: every tile shape below gives the same bits.
  *
- *   few rows (<= X_ROWS)  w is read where it lies, the next tile is prefetched beside it
- *   more rows             PIECES rows of w by BLOCK_K elements are laid side by side in a
- *                         block that stays in the first-level cache (where it lies, rows a
- *                         power of two apart would fight for the same cache sets); all
- *                         tiles of x stream past it, accumulators wait in memory between
- *                         blocks, and the next block is prefetched meanwhile
+ *   <= X_ROWS   PIECES rows of w abreast, where they lie: w comes at the memory's pace
+ *   <= FEW      one row of w after the other by all rows of x, which stay in the first-level
+ *               cache: w still sets the pace. Where they are too long for that, PIECES rows
+ *               of w take turns, a stretch of k each
+ *   more rows   PIECES rows of w are laid side by side (where they lie, rows a power of two
+ *               apart would fight for the same cache sets) by the first tile of x; the
+ *               other tiles stream past, and the next rows of w are prefetched meanwhile.
  *
- * Prepared x: tiles of X_ROWS rows (the last of what is left), in a tile the rows' vectors
- * side by side: [tile][k / VECTOR][row][VECTOR]. */
+ * Prepared x: tiles of X_ROWS rows (the last of what is left; few rows are one tile), in a
+ * tile the rows' vectors side by side: [tile][k / VECTOR][row][VECTOR]. */
 
 #define VECTOR_W_B (VECTOR * WEIGHT_B)
 #define VECTOR_X_B (VECTOR * X_B)
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
-    TILE(block_vectors) = 16384 / (PIECES * PART_B),
-    TILE(most_tiles) = 20 /* x tiles per pass over w: bounds the accumulators on the stack */
+    /* Vectors of x that stay in a first-level cache of 32 KiB beside the passing w: fewer
+     * where that leaves whole rows of common models in one stretch. */
+    TILE(few_vectors) = 16384 / VECTOR_X_B,
+    TILE(more_vectors) = 24576 / VECTOR_X_B,
+    /* Vectors of a w row laid beside the others: at PIECES rows, half of a second-level
+     * cache of 128 KiB at most. Accumulators wait in memory when k is longer. */
+    TILE(block_vectors) = 65536 / (PIECES * PART_B),
+    /* x tiles per pass over w: bounds the accumulators on the stack. */
+    TILE(most_tiles) = 20
 };
 
 static inline size_t TILE(vectors)(uint32_t n_in)
 {
     return ((size_t)n_in + VECTOR - 1) / VECTOR;
+}
+
+static inline uint32_t TILE(height)(uint32_t n_rows, uint32_t first)
+{
+    uint32_t tile = n_rows <= FEW ? FEW : X_ROWS;
+    return n_rows - first < tile ? n_rows - first : tile;
 }
 
 void TILE(prepare)(const float *x, size_t ldx, uint32_t n_rows, uint32_t n_in, void *out,
@@ -48,172 +62,285 @@ void TILE(prepare)(const float *x, size_t ldx, uint32_t n_rows, uint32_t n_in, v
     size_t row_b = TILE(vectors)(n_in) * VECTOR_X_B;
 
     for (uint32_t m = from; m < to; m++) {
-        uint32_t first = m - m % X_ROWS;
-        uint32_t height = n_rows - first < X_ROWS ? n_rows - first : X_ROWS;
+        uint32_t first = n_rows <= FEW ? 0 : m - m % X_ROWS;
+        uint32_t height = TILE(height)(n_rows, first);
         char *at = (char *)out + first * row_b + (m - first) * VECTOR_X_B;
         for (uint32_t k = 0; k < n_in; k += VECTOR, at += height * VECTOR_X_B)
             CONVERT_X(x + m * ldx + k, n_in - k < VECTOR ? n_in - k : VECTOR, at);
     }
 }
 
-/* Adds one vector of each w row to the sums. */
-INLINE void TILE(step)(const PART *part, const char *x, int height, SUM *sum)
+INLINE void TILE(add)(PART part, const char *x, int height, SUM *sum)
 {
-    for (int j = 0; j < height; j++) {
-        X value = LOAD_X(x + j * VECTOR_X_B);
 #pragma GCC unroll 8
-        for (int i = 0; i < PIECES; i++)
-            sum[j * PIECES + i] = DOT(sum[j * PIECES + i], part[i], value);
-    }
+    for (int j = 0; j < height; j++)
+        sum[j] = DOT(sum[j], part, LOAD_X(x + j * VECTOR_X_B));
 }
 
-/* PIECES rows of w where they lie, by height rows of x. */
-INLINE void TILE(direct)(const char *const *w, size_t ahead_b, uint32_t n_in, const char *x,
-                         int height, SUM *sum)
+/* Vectors [from, to) of one row of w where it lies, by height rows of x; later is what comes
+ * two turns from now, and is warmed. */
+INLINE void TILE(stretch)(const char *w, size_t from, size_t to, uint32_t n_in, const char *x,
+                          int height, const char *later, SUM *sum)
 {
-    size_t full = n_in / VECTOR;
-    uint32_t tail = n_in % VECTOR;
-    PART part[PIECES];
+    size_t full = n_in / VECTOR, tail = n_in % VECTOR;
+    size_t whole = to < full ? to : full;
 
-    for (size_t v = 0; v < full; v++, x += height * VECTOR_X_B) {
-#pragma GCC unroll 8
-        for (int i = 0; i < PIECES; i++) {
-            part[i] = LOAD_W(w[i] + v * VECTOR_W_B);
-            __builtin_prefetch(w[i] + v * VECTOR_W_B + ahead_b, 0, 2);
-        }
-        TILE(step)(part, x, height, sum);
+    x += from * (size_t)height * VECTOR_X_B;
+#pragma GCC unroll 4
+    for (size_t v = from; v < whole; v++, x += height * VECTOR_X_B) {
+        __builtin_prefetch(later + v * VECTOR_W_B, 0, 2);
+        TILE(add)(LOAD_W(w + v * VECTOR_W_B), x, height, sum);
     }
-    if (tail) {
-        for (int i = 0; i < PIECES; i++)
-            part[i] = LOAD_W_TAIL(w[i] + full * VECTOR_W_B, tail);
-        TILE(step)(part, x, height, sum);
-    }
-}
-
-/* A packed block of w by height rows of x; warms one line of each next[] per vector. */
-INLINE void TILE(packed)(const char *block, size_t n, const char *x, int height,
-                         const char *const *next, int warm, SUM *sum)
-{
-    for (size_t v = 0; v < n; v++) {
-        PART part[PIECES];
-        for (int i = 0; i < warm; i++)
-            __builtin_prefetch(next[i] + v * VECTOR_W_B, 0, 2);
-#pragma GCC unroll 8
-        for (int i = 0; i < PIECES; i++)
-            part[i] = LOAD_PART(block + i * PART_B);
-        TILE(step)(part, x, height, sum);
-        block += PIECES * PART_B;
-        x += height * VECTOR_X_B;
-    }
-}
-
-/* Pointers to the w rows of the tile at n; those from limit on repeat the last one. */
-static void TILE(point)(const struct se_matrix *w, uint32_t n, uint32_t limit, const char **row)
-{
-    for (uint32_t i = 0; i < PIECES; i++) {
-        uint32_t at = n + i < limit ? n + i : limit - 1;
-        row[i] = (const char *)w->data + (size_t)at * w->n_in * WEIGHT_B;
-    }
+    if (tail && to > full)
+        TILE(add)(LOAD_W_TAIL(w + full * VECTOR_W_B, (uint32_t)tail), x, height, sum);
 }
 
 INLINE void TILE(finish)(const SUM *sum, uint32_t height, float *y, size_t ldy, uint32_t n_left)
 {
-    float out[PIECES];
-    uint32_t n = n_left < PIECES ? n_left : PIECES;
+    size_t size_b = (n_left < PIECES ? n_left : PIECES) * sizeof(float);
 
     for (uint32_t j = 0; j < height; j++) {
+        float out[PIECES];
         REDUCE(sum + j * PIECES, out);
-        memcpy(y + j * ldy, out, n * sizeof *out);
+        memcpy(y + j * ldy, out, size_b);
     }
+}
+
+/* What comes two turns after row i in [v, v + stretch), as if at v: another row, or the first
+ * ones again further along k, or the next PIECES rows. */
+INLINE const char *TILE(later)(const char *row, size_t row_b, size_t vectors, size_t v,
+                               size_t stretch, uint32_t i)
+{
+    row += (i + 2) * row_b;
+    if (i + 2 < PIECES)
+        return row;
+    return stretch < vectors - v ? row + stretch * VECTOR_W_B - PIECES * row_b
+                                 : row - v * VECTOR_W_B;
+}
+
+/* PIECES outputs for few rows: the rows of w take turns, a stretch each. */
+INLINE void TILE(turns)(const struct se_matrix *w, const char *x, int height, float *y, size_t ldy,
+                        uint32_t n, uint32_t to)
+{
+    const size_t row_b = (size_t)w->n_in * WEIGHT_B, vectors = TILE(vectors)(w->n_in);
+    const size_t stretch =
+        (height <= 4 ? TILE(few_vectors) : TILE(more_vectors)) / (size_t)height;
+    const char *row = (const char *)w->data + n * row_b;
+    uint32_t pieces = to - n < PIECES ? to - n : PIECES;
+    SUM sum[FEW * PIECES];
+
+    for (int i = 0; i < height * PIECES; i++)
+        sum[i] = ZERO();
+    for (size_t v = 0; v < vectors; v += stretch)
+        for (uint32_t i = 0; i < pieces; i++) {
+            size_t end = vectors - v < stretch ? vectors : v + stretch;
+            SUM one[FEW];
+            for (int j = 0; j < height; j++)
+                one[j] = sum[(uint32_t)j * PIECES + i];
+            TILE(stretch)(row + i * row_b, v, end, w->n_in, x, height,
+                          TILE(later)(row, row_b, vectors, v, stretch, i), one);
+            for (int j = 0; j < height; j++)
+                sum[(uint32_t)j * PIECES + i] = one[j];
+        }
+    TILE(finish)(sum, (uint32_t)height, y + n, ldy, to - n);
+}
+
+/* One vector of PIECES rows of w by one of height rows of x. */
+INLINE void TILE(cross)(const PART *part, const char *x, int height, SUM *sum)
+{
+    X value[X_ROWS];
+    for (int j = 0; j < height; j++)
+        value[j] = LOAD_X(x + j * VECTOR_X_B);
+#pragma GCC unroll 8
+    for (int i = 0; i < PIECES; i++)
+        for (int j = 0; j < height; j++)
+            sum[j * PIECES + i] = DOT(sum[j * PIECES + i], part[i], value[j]);
+}
+
+/* Vectors [from, to) of PIECES rows of w where they lie. They are laid side by side at beside
+ * on the way, or else what lies ahead_b further is warmed. */
+INLINE void TILE(abreast)(const char *const *row, size_t from, size_t to, uint32_t n_in,
+                          const char *x, int height, char *beside, size_t ahead_b, SUM *sum)
+{
+    size_t full = n_in / VECTOR, tail = n_in % VECTOR;
+    size_t whole = to < full ? to : full;
+
+    for (size_t v = from; v < whole; v++, x += height * VECTOR_X_B) {
+        PART part[PIECES];
+#pragma GCC unroll 8
+        for (int i = 0; i < PIECES; i++) {
+            part[i] = LOAD_W(row[i] + v * VECTOR_W_B);
+            if (beside)
+                STORE_PART(beside + i * PART_B, part[i]);
+            else
+                __builtin_prefetch(row[i] + v * VECTOR_W_B + ahead_b, 0, 2);
+        }
+        TILE(cross)(part, x, height, sum);
+        if (beside)
+            beside += PIECES * PART_B;
+    }
+    if (tail && to > full) {
+        PART part[PIECES];
+        for (int i = 0; i < PIECES; i++) {
+            part[i] = LOAD_W_TAIL(row[i] + full * VECTOR_W_B, (uint32_t)tail);
+            if (beside)
+                STORE_PART(beside + i * PART_B, part[i]);
+        }
+        TILE(cross)(part, x, height, sum);
+    }
+}
+
+/* The rows of the tile at n; those past the end repeat the last one. */
+INLINE void TILE(point)(const struct se_matrix *w, uint32_t n, uint32_t to, const char **row)
+{
+    for (uint32_t i = 0; i < PIECES; i++)
+        row[i] = (const char *)w->data +
+                 (size_t)(n + i < to ? n + i : to - 1) * w->n_in * WEIGHT_B;
+}
+
+/* PIECES outputs for at most X_ROWS rows. */
+INLINE void TILE(side_by_side)(const struct se_matrix *w, const char *x, int height, float *y,
+                               size_t ldy, uint32_t n, uint32_t to)
+{
+    const char *row[PIECES];
+    SUM sum[X_ROWS * PIECES];
+
+    TILE(point)(w, n, to, row);
+#pragma GCC unroll 32
+    for (int i = 0; i < height * PIECES; i++)
+        sum[i] = ZERO();
+    TILE(abreast)(row, 0, TILE(vectors)(w->n_in), w->n_in, x, height, NULL,
+                  (size_t)w->n_in * WEIGHT_B * PIECES, sum);
+    TILE(finish)(sum, (uint32_t)height, y + n, ldy, to - n);
 }
 
 INLINE void TILE(few)(const struct se_matrix *w, const char *x, int height, float *y, size_t ldy,
                       uint32_t from, uint32_t to)
 {
-    size_t ahead_b = (size_t)w->n_in * WEIGHT_B * PIECES;
-    const char *row[PIECES];
-
-    for (uint32_t n = from; n < to; n += PIECES) {
-        SUM sum[X_ROWS * PIECES];
-        for (int i = 0; i < height * PIECES; i++)
-            sum[i] = ZERO();
-        TILE(point)(w, n, to, row);
-        TILE(direct)(row, ahead_b, w->n_in, x, height, sum);
-        TILE(finish)(sum, (uint32_t)height, y + n, ldy, to - n);
-    }
+    for (uint32_t n = from; n < to; n += PIECES)
+        if (height <= X_ROWS)
+            TILE(side_by_side)(w, x, height, y, ldy, n, to);
+        else
+            TILE(turns)(w, x, height, y, ldy, n, to);
 }
 
-/* One block of w, made ready and laid side by side. */
-static void TILE(pack)(const char *const *w, uint32_t n_in, size_t from, size_t to, char *block)
+/* What the tiles of x have in common while PIECES rows of w are at hand. */
+struct TILE(block) {
+    const char *row[PIECES]; /* where they lie; those past the end repeat the last one */
+    size_t from, to;         /* vectors of this block */
+    uint32_t n_in;
+    char *part; /* the block, side by side */
+};
+
+/* The others find them there, and warm one line of each of warm rows per vector. */
+INLINE void TILE(follow)(const struct TILE(block) *b, const char *x, int height,
+                         const char *const *later, int warm, SUM *sum)
 {
-    for (size_t v = from; v < to; v++) {
-        size_t left = n_in - v * VECTOR;
-        for (int i = 0; i < PIECES; i++, block += PART_B) {
-            const char *at = w[i] + v * VECTOR_W_B;
-            STORE_PART(block, left < VECTOR ? LOAD_W_TAIL(at, (uint32_t)left) : LOAD_W(at));
+    const char *part = b->part;
+
+    for (size_t v = 0; v < b->to - b->from; v++) {
+        X value[X_ROWS];
+        for (int i = 0; i < warm; i++)
+            __builtin_prefetch(later[i] + v * VECTOR_W_B, 0, 2);
+        for (int j = 0; j < height; j++)
+            value[j] = LOAD_X(x + j * VECTOR_X_B);
+#pragma GCC unroll 8
+        for (int i = 0; i < PIECES; i++) {
+            PART one = LOAD_PART(part + i * PART_B);
+            for (int j = 0; j < height; j++)
+                sum[j * PIECES + i] = DOT(sum[j * PIECES + i], one, value[j]);
         }
+        part += PIECES * PART_B;
+        x += height * VECTOR_X_B;
     }
 }
 
-/* One x tile past a packed block: fresh sums or those that wait, kept or written out. */
-INLINE void TILE(pass)(const char *block, size_t n, const char *x, int height,
-                       const char *const *next, int warm, SUM *kept, int first)
+/* A tile of x by the block: sums are fresh or wait in kept, and go there or to y. */
+INLINE void TILE(pass)(const struct TILE(block) *b, const char *x, int height,
+                       const char *const *later, int warm, SUM *kept, float *y, size_t ldy,
+                       uint32_t n_left)
 {
     SUM sum[X_ROWS * PIECES];
+
+#pragma GCC unroll 32
     for (int i = 0; i < height * PIECES; i++)
-        sum[i] = first ? ZERO() : kept[i];
-    TILE(packed)(block, n, x, height, next, warm, sum);
+        sum[i] = b->from ? kept[i] : ZERO();
+    x += b->from * (size_t)height * VECTOR_X_B;
+    if (warm)
+        TILE(follow)(b, x, height, later, warm, sum);
+    else
+        TILE(abreast)(b->row, b->from, b->to, b->n_in, x, height, b->part, 0, sum);
+    if (b->to == TILE(vectors)(b->n_in)) {
+        TILE(finish)(sum, (uint32_t)height, y, ldy, n_left);
+        return;
+    }
+#pragma GCC unroll 32
     for (int i = 0; i < height * PIECES; i++)
         kept[i] = sum[i];
 }
 
 /* The same, for the heights and amounts of warming there are. */
-static void TILE(pass_any)(const char *block, size_t n, const char *x, uint32_t height,
-                           const char *const *next, uint32_t warm, SUM *kept, int first)
+static void TILE(pass_any)(const struct TILE(block) *b, const char *x, uint32_t height,
+                           const char *const *later, uint32_t warm, SUM *kept, float *y,
+                           size_t ldy, uint32_t n_left)
 {
-    if (height == 1)
-        TILE(pass)(block, n, x, 1, next, 1, kept, first);
+    if (height == 1 && warm)
+        TILE(pass)(b, x, 1, later, 1, kept, y, ldy, n_left);
+    else if (height == 2 && warm)
+        TILE(pass)(b, x, 2, later, 1, kept, y, ldy, n_left);
+    else if (height == 1)
+        TILE(pass)(b, x, 1, later, 0, kept, y, ldy, n_left);
     else if (height == 2)
-        TILE(pass)(block, n, x, 2, next, 1, kept, first);
+        TILE(pass)(b, x, 2, later, 0, kept, y, ldy, n_left);
+    else if (warm == 0)
+        TILE(pass)(b, x, X_ROWS, later, 0, kept, y, ldy, n_left);
     else if (warm == 1)
-        TILE(pass)(block, n, x, X_ROWS, next, 1, kept, first);
+        TILE(pass)(b, x, X_ROWS, later, 1, kept, y, ldy, n_left);
     else
-        TILE(pass)(block, n, x, X_ROWS, next, 4, kept, first);
+        TILE(pass)(b, x, X_ROWS, later, 4, kept, y, ldy, n_left);
+}
+
+/* Where the rows of w that come next lie: further along k, or the next PIECES rows. Past
+ * the last one there is nothing new to warm, so those point at what is warm. */
+INLINE void TILE(look_ahead)(const struct TILE(block) *b, const char **later, int n)
+{
+    size_t row_b = (size_t)b->n_in * WEIGHT_B;
+
+    for (int i = 0; i < n; i++)
+        if (i >= PIECES)
+            later[i] = b->part;
+        else if (b->to < TILE(vectors)(b->n_in))
+            later[i] = b->row[i] + b->to * VECTOR_W_B;
+        else
+            later[i] = b->row[i] + row_b * PIECES;
 }
 
 /* PIECES outputs for all rows of at most most_tiles tiles. */
 static void TILE(column)(const struct se_matrix *w, const char *x, uint32_t n_rows, float *y,
                          size_t ldy, uint32_t n, uint32_t to)
 {
-    char block[TILE(block_vectors) * PIECES * PART_B] __attribute__((aligned(64)));
+    char part[TILE(block_vectors) * PIECES * PART_B] __attribute__((aligned(64)));
     SUM kept[TILE(most_tiles)][X_ROWS * PIECES];
-    size_t vectors = TILE(vectors)(w->n_in);
-    size_t row_b = vectors * VECTOR_X_B;
+    const char *later[PIECES + 4];
+    size_t vectors = TILE(vectors)(w->n_in), row_b = vectors * VECTOR_X_B;
+    /* blocks of equal size, as few as can be */
+    size_t blocks = (vectors + TILE(block_vectors) - 1) / TILE(block_vectors);
+    size_t step = (vectors + blocks - 1) / blocks;
     uint32_t tiles = (n_rows + X_ROWS - 1) / X_ROWS;
-    uint32_t warm = tiles >= PIECES ? 1 : 4;
-    const char *row[PIECES], *next[2 * PIECES + 4];
+    uint32_t warm = tiles > PIECES ? 1 : 4;
+    struct TILE(block) b = { .n_in = w->n_in, .part = part };
 
-    TILE(point)(w, n, to, row);
-    for (size_t v = 0; v < vectors; v += TILE(block_vectors)) {
-        size_t end = vectors - v < TILE(block_vectors) ? vectors : v + TILE(block_vectors);
-        TILE(pack)(row, w->n_in, v, end, block);
-        for (uint32_t i = 0; i < 2 * PIECES + 4; i++) /* past the last piece: nothing new */
-            next[i] = block;
-        for (uint32_t i = 0; i < PIECES; i++)
-            next[i] = end < vectors ? row[i] + end * VECTOR_W_B
-                                    : row[i] + (size_t)w->n_in * WEIGHT_B * PIECES;
+    TILE(point)(w, n, to, b.row);
+    for (size_t v = 0; v < vectors; v += step) {
+        b.from = v;
+        b.to = vectors - v < step ? vectors : v + step;
+        TILE(look_ahead)(&b, later, PIECES + 4);
         for (uint32_t t = 0; t < tiles; t++) {
-            uint32_t m = t * X_ROWS;
-            uint32_t height = n_rows - m < X_ROWS ? n_rows - m : X_ROWS;
-            uint32_t piece = t * warm < 2 * PIECES ? t * warm : 2 * PIECES;
-            TILE(pass_any)(block, end - v, x + m * row_b + v * height * VECTOR_X_B, height,
-                           next + piece, warm, kept[t], v == 0);
+            uint32_t m = t * X_ROWS, at = t ? (t - 1) * warm : 0;
+            TILE(pass_any)(&b, x + m * row_b, n_rows - m < X_ROWS ? n_rows - m : X_ROWS,
+                           later + (at < PIECES ? at : PIECES), t ? warm : 0, kept[t],
+                           y + m * ldy + n, ldy, to - n);
         }
-    }
-    for (uint32_t t = 0; t < tiles; t++) {
-        uint32_t m = t * X_ROWS;
-        TILE(finish)(kept[t], n_rows - m < X_ROWS ? n_rows - m : X_ROWS, y + m * ldy + n, ldy,
-                     to - n);
     }
 }
 
@@ -224,17 +351,18 @@ void TILE(run)(const struct se_matrix *w, const void *rows, uint32_t n_rows, flo
     const char *x = rows;
     size_t row_b = TILE(vectors)(w->n_in) * VECTOR_X_B;
 
-    if (n_rows == 1)
-        TILE(few)(w, x, 1, y, ldy, from, to);
-    else if (n_rows == 2)
-        TILE(few)(w, x, 2, y, ldy, from, to);
-    else if (n_rows == 3)
-        TILE(few)(w, x, 3, y, ldy, from, to);
-    else
-        for (uint32_t m = 0; m < n_rows; m += most)
-            for (uint32_t n = from; n < to; n += PIECES)
-                TILE(column)(w, x + m * row_b, n_rows - m < most ? n_rows - m : most,
-                             y + m * ldy, ldy, n, to);
+    switch (n_rows) {
+#define CASE(height)                                                                       \
+    case height:                                                                           \
+        TILE(few)(w, x, height, y, ldy, from, to);                                         \
+        return;
+        HEIGHTS(CASE)
+#undef CASE
+    }
+    for (uint32_t m = 0; m < n_rows; m += most)
+        for (uint32_t n = from; n < to; n += PIECES)
+            TILE(column)(w, x + m * row_b, n_rows - m < most ? n_rows - m : most, y + m * ldy,
+                         ldy, n, to);
 }
 
 #undef VECTOR_W_B
@@ -244,6 +372,8 @@ void TILE(run)(const struct se_matrix *w, const void *rows, uint32_t n_rows, flo
 #undef VECTOR
 #undef PIECES
 #undef X_ROWS
+#undef FEW
+#undef HEIGHTS
 #undef WEIGHT_B
 #undef X_B
 #undef SUM
