@@ -184,8 +184,8 @@ static inline void pack_queries(const struct attend_block *block, uint32_t pair,
 {
     const struct se_attend_job *job = block->job;
     for (uint32_t i = 0; i < n; i++) {
-        const float *q = row_of(block, pair + i)->q +
-                         (size_t)((block->first + pair + i) % job->n_q) * job->dim;
+        const float *q =
+            row_of(block, pair + i)->q + (size_t)((block->first + pair + i) % job->n_q) * job->dim;
         for (uint32_t d = 0; d < job->dim; d++)
             query[(size_t)d * n + i] = q[d] * job->scale;
     }
@@ -312,8 +312,8 @@ TILED void mix_tile(uint32_t pairs, uint32_t vectors, bool half, uint32_t part,
     vf sum[MIX_PAIRS][MIX_VECTORS];
     for (uint32_t i = 0; i < pairs; i++)
         for (uint32_t j = 0; j < vectors; j++)
-            sum[i][j] = part ? vf_load_part(mix->out[i], part, 0)
-                             : vf_load(mix->out[i] + j * SE_LANES);
+            sum[i][j] =
+                part ? vf_load_part(mix->out[i], part, 0) : vf_load(mix->out[i] + j * SE_LANES);
     const float *share = mix->share;
     for (uint32_t left = n_slots; left > 0; value++) {
         uint32_t here = left < SE_PAGE_SLOTS ? left : SE_PAGE_SLOTS;

@@ -9,10 +9,10 @@
 #include "kernels/attend.h"
 
 enum {
-    SE_ATTEND_BLOCK = 48,      /* pairs in a block, at most */
-    SE_ATTEND_TILE = 12,       /* ... and at least, however long the context */
-    SE_ATTEND_SCORES = 65536,  /* floats of scores that a block aims to stay below */
-    SE_ATTEND_WIDE = 8192,     /* floats of widened pages */
+    SE_ATTEND_BLOCK = 48,     /* pairs in a block, at most */
+    SE_ATTEND_TILE = 12,      /* ... and at least, however long the context */
+    SE_ATTEND_SCORES = 65536, /* floats of scores that a block aims to stay below */
+    SE_ATTEND_WIDE = 8192,    /* floats of widened pages */
     SE_ATTEND_MAX_DIM = 512
 };
 

@@ -50,8 +50,7 @@ float se_gumbel(uint64_t seed, uint32_t position, uint32_t token)
     return se_gumbel_of_word(se_rng_token_word(seed, position, token));
 }
 
-static uint32_t argmax_c(const float *x, uint32_t n, float inv_t, uint64_t seed,
-                         uint32_t position)
+static uint32_t argmax_c(const float *x, uint32_t n, float inv_t, uint64_t seed, uint32_t position)
 {
     uint32_t best = UINT32_MAX;
     float best_score = -INFINITY;

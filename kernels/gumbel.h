@@ -22,8 +22,7 @@ float se_gumbel_of_word(uint32_t word);
 struct se_gumbel_impl {
     const char *name;
     uint32_t cpu;
-    uint32_t (*argmax)(const float *x, uint32_t n, float inv_t, uint64_t seed,
-                       uint32_t position);
+    uint32_t (*argmax)(const float *x, uint32_t n, float inv_t, uint64_t seed, uint32_t position);
     /* out[i] = x[i] * inv_t + g(seed, position, i); out may be x. */
     void (*add)(const float *x, uint32_t n, float inv_t, uint64_t seed, uint32_t position,
                 float *out);

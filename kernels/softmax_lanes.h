@@ -23,7 +23,8 @@ static inline void add_run(const float *x, uint32_t n, vf largest, vd sum[2])
     uint32_t i = 0;
     for (; n - i >= LSE_CHAINS * SE_LANES; i += LSE_CHAINS * SE_LANES)
         for (int c = 0; c < LSE_CHAINS; c++)
-            chain[c] = vf_add(chain[c], vf_exp_down(vf_sub(vf_load(x + i + c * SE_LANES), largest)));
+            chain[c] =
+                vf_add(chain[c], vf_exp_down(vf_sub(vf_load(x + i + c * SE_LANES), largest)));
     for (; n - i >= SE_LANES; i += SE_LANES)
         chain[0] = vf_add(chain[0], vf_exp_down(vf_sub(vf_load(x + i), largest)));
     if (i < n) {

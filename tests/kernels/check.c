@@ -47,8 +47,7 @@ void *check_area_init(struct check_area *area, size_t size_b)
     area->map_b = (size_b + page - 1) / page * page + 2 * page;
     area->before_b = area->map_b - page - size_b;
     area->map = mmap(NULL, area->map_b, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (area->map == MAP_FAILED ||
-        mprotect(area->map + area->map_b - page, page, PROT_NONE) < 0) {
+    if (area->map == MAP_FAILED || mprotect(area->map + area->map_b - page, page, PROT_NONE) < 0) {
         perror("check_area_init");
         exit(1);
     }

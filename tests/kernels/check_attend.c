@@ -350,13 +350,15 @@ static void bench_one(const struct se_attend_impl *impl, uint32_t n_rows, uint32
         b.row[r].tail = h.tail;
     }
     struct timing t = { .impl = impl };
-    t.job = (struct se_attend_job){ (const void *const *)h.key, (const void *const *)h.value,
-                                    b.row, n_rows, n_q, dim, 0.125f };
+    t.job = (struct se_attend_job){
+        (const void *const *)h.key, (const void *const *)h.value, b.row, n_rows, n_q, dim, 0.125f
+    };
     t.scratch = se_mem_new(se_attend_scratch(&t.job, context, h.n_slots), sizeof(float));
     double ns = check_time(call, &t);
     double flop = 4.0 * n_rows * n_q * dim * context;
     double kv_b = 2.0 * context * dim * (impl->dtype == SE_DTYPE_F16 ? 2 : 4);
-    printf("%-7s %s  %3u rows  %2u q heads  dim %3u  context %5u  %9.1f us  %6.1f GFLOP/s  %5.1f GB/s\n",
+    printf("%-7s %s  %3u rows  %2u q heads  dim %3u  context %5u  %9.1f us  %6.1f GFLOP/s  %5.1f "
+           "GB/s\n",
            impl->name, se_dtype_name(impl->dtype), n_rows, n_q, dim, context, ns / 1e3, flop / ns,
            kv_b / ns);
     se_mem_free(t.scratch);

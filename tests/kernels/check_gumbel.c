@@ -57,22 +57,25 @@ static void noise_is_pinned(void **state)
         uint32_t word;
         float g;
     } pinned[] = {
-        { 0x00000000u, -0x1.90a3aap+1f },
-        { 0x00000001u, -0x1.8a56ccp+1f },
-        { 0x12345678u, -0x1.f1b82cp-1f },
-        { 0x5e2d58d8u, 0x0p+0f },
-        { 0x7fffffffu, 0x1.774f2ap-2f },
-        { 0x80000000u, 0x1.774f2ap-2f },
-        { 0xb504f333u, 0x1.0f45e2p+0f },
-        { 0xdeadbeefu, 0x1.f8564cp+0f },
-        { 0xfffffffeu, 0x1.5c6768p+4f },
-        { 0xffffffffu, 0x1.6dfb52p+4f },
+        { 0x00000000u, -0x1.90a3aap+1f }, { 0x00000001u, -0x1.8a56ccp+1f },
+        { 0x12345678u, -0x1.f1b82cp-1f }, { 0x5e2d58d8u, 0x0p+0f },
+        { 0x7fffffffu, 0x1.774f2ap-2f },  { 0x80000000u, 0x1.774f2ap-2f },
+        { 0xb504f333u, 0x1.0f45e2p+0f },  { 0xdeadbeefu, 0x1.f8564cp+0f },
+        { 0xfffffffeu, 0x1.5c6768p+4f },  { 0xffffffffu, 0x1.6dfb52p+4f },
     };
     (void)state;
     for (uint32_t i = 0; i < sizeof pinned / sizeof *pinned; i++) {
         float g = se_gumbel_of_word(pinned[i].word);
         assert_true(check_same_bits(&g, &pinned[i].g, 1));
     }
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (uint32_t i = 0; i < 100000; i++) { /* FNV-1a over words of all sizes */
+        float noise = se_gumbel_of_word(i * 2654435761u);
+        uint32_t bits;
+        memcpy(&bits, &noise, sizeof bits);
+        hash = (hash ^ bits) * 0x100000001b3u;
+    }
+    assert_true(hash == 0xed8827f2a34953cbu);
     float g = se_gumbel(42, 7, 123);
     const float want = 0x1.4a885p-1f;
     assert_true(check_same_bits(&g, &want, 1));
@@ -207,6 +210,36 @@ static void extremes_match(void **state)
     se_mem_free(out);
 }
 
+/* Noise near its bound is rarer than any random case meets: three tokens that have it, with
+ * logits so low that they just win, and just do not, and no neighbour with a better one. */
+static void rarest_noise_wins(void **state)
+{
+    static const struct {
+        uint32_t position, token;
+    } rare[] = { { 444, 137536 }, { 2070, 69355 }, { 3722, 151052 } }; /* g 19.4, 20.0, 21.8 */
+    enum { N = 151936, SEED = 5 };
+    (void)state;
+    float *x = se_mem_new(N, sizeof *x), *sum = se_mem_new(N, sizeof *sum);
+    for (uint32_t i = 0; i < sizeof rare / sizeof *rare; i++) {
+        uint32_t position = rare[i].position, token = rare[i].token;
+        for (uint32_t j = 0; j < N; j++)
+            x[j] = j / 64 == token / 64 ? -INFINITY : 30 + (float)se_rng_normal(&rng);
+        uint32_t second = reference()->argmax(x, N, 1, SEED, position);
+        reference()->add(x, N, 1, SEED, position, sum);
+        float level = sum[second] - se_gumbel(SEED, position, token);
+        for (uint32_t t = 0; t < se_gumbel_table_n; t++) {
+            if (se_gumbel_table[t].cpu & ~se_cpu_flags())
+                continue;
+            x[token] = level + 1e-4f;
+            assert_int_equal(se_gumbel_table[t].argmax(x, N, 1, SEED, position), token);
+            x[token] = level - 1e-4f;
+            assert_int_equal(se_gumbel_table[t].argmax(x, N, 1, SEED, position), second);
+        }
+    }
+    se_mem_free(x);
+    se_mem_free(sum);
+}
+
 struct timing {
     const struct se_gumbel_impl *impl;
     float *x, *out;
@@ -243,8 +276,8 @@ static int bench(void)
                    fill_names[fills[f]], ns / 1e3, ns / N);
         }
         double ns = check_time(call_add, &timing);
-        printf("gumbel add    %-7s n %u          %9.2f us  %6.3f ns/token\n", impl->name, N, ns / 1e3,
-               ns / N);
+        printf("gumbel add    %-7s n %u          %9.2f us  %6.3f ns/token\n", impl->name, N,
+               ns / 1e3, ns / N);
         se_mem_free(timing.x);
         se_mem_free(timing.out);
     }
@@ -259,6 +292,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(reference_is_the_definition),
         cmocka_unit_test(rows_match),
         cmocka_unit_test(extremes_match),
+        cmocka_unit_test(rarest_noise_wins),
     };
     check_begin(&rng);
     if (argc > 1 && !strcmp(argv[1], "--bench"))

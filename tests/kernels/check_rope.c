@@ -89,9 +89,11 @@ static int bench(void)
         const struct se_rope_impl *impl = &se_rope_table[t];
         if (impl->cpu & ~se_cpu_flags())
             continue;
-        struct timing timing = { impl, se_mem_zero(2048, 4), se_mem_zero(32, 4), se_mem_zero(32, 4) };
+        struct timing timing = { impl, se_mem_zero(2048, 4), se_mem_zero(32, 4),
+                                 se_mem_zero(32, 4) };
         double ns = check_time(call, &timing);
-        printf("rope %-7s 32 heads of 64  %8.1f ns  %5.2f elements/ns\n", impl->name, ns, 2048 / ns);
+        printf("rope %-7s 32 heads of 64  %8.1f ns  %5.2f elements/ns\n", impl->name, ns,
+               2048 / ns);
         se_mem_free(timing.x);
         se_mem_free(timing.cos);
         se_mem_free(timing.sin);

@@ -21,7 +21,9 @@
 static struct se_rng rng;
 
 enum fill { NORMAL, FLAT, WIDE, CUT, LARGE, INFINITE, FILLS };
-static const char *const fill_names[FILLS] = { "normal", "flat", "wide", "cut", "large", "infinite" };
+static const char *const fill_names[FILLS] = {
+    "normal", "flat", "wide", "cut", "large", "infinite"
+};
 
 static float draw(enum fill fill, uint32_t i)
 {
