@@ -15,7 +15,6 @@ OUT/FAMILY/tokenizer.json
 OUT/FAMILY/ids.bin      per string: ids with the post-processor's, see write_numbers()
 OUT/FAMILY/plain.bin    the same with encode_special_tokens, for the first PLAIN strings
 OUT/FAMILY/decode.jsonl random ids: [[ids], all of them as text, the same without specials]
-OUT/chat/...            conversations by transformers' apply_chat_template()
 """
 import collections
 import json

@@ -5,17 +5,21 @@
   make_unicode.py table          rows for runtime/text/unicode.c (needs cc, PCRE2 32-bit)
   make_unicode.py inert          characters unknown to the library's normalisation tables
   make_unicode.py classes FILE   every character's category in the library, for the tests
+  make_unicode.py forms FILE     checksums of all characters' normal forms in the library
 
 Everything is asked of the libraries themselves, over all code points; nothing is taken from
 a list of versions. FILE has one line "FIRST LAST CATEGORY" (hex) per range; what is not
-listed is unassigned.
+listed is unassigned. Three more kinds of range: Word (what may not stand beside a single_word
+token), Space (what lstrip takes along) and Number (what Digits cuts at).
+The other FILE has a line "FIRST NFC NFD NFKC NFKD" per 4096 characters, CRC-32 of context().
 """
 import subprocess
 import sys
 import tempfile
 import unicodedata
+import zlib
 
-from tokenizers import Regex, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 CATEGORIES = ("Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po "
               "Sm Sc Sk So Zs Zl Zp Cc Cf Co").split()
@@ -126,11 +130,44 @@ def inert():
     print(row.rstrip())
 
 
+def beside(token):
+    """The characters that change how the token "Q7" is found when they follow it."""
+    t = Tokenizer(models.BPE(vocab={"a": 0}, merges=[]))
+    t.add_tokens([token])
+    found = t.encode_batch(["Q7" + chr(c) for c in ALL], add_special_tokens=False)
+    return {c for c, e in zip(ALL, found) if not e.offsets or e.offsets[0] != (0, 2)}
+
+
+def digits():
+    cut = pre_tokenizers.Digits(individual_digits=True)
+    return {c for c in ALL if len(cut.pre_tokenize_str("a" + chr(c))) == 2}
+
+
 def classes(path):
     theirs = library()
+    more = [("Word", beside(AddedToken("Q7", single_word=True, normalized=False))),
+            ("Space", beside(AddedToken("Q7", rstrip=True, normalized=False))),
+            ("Number", digits())]
     with open(path, "w") as f:
         for first, last, kind in ranges(sorted(theirs.items())):
             f.write("%x %x %s\n" % (first, last, kind))
+        for name, members in more:
+            for first, last, _ in ranges((c, 0) for c in sorted(members)):
+                f.write("%x %x %s\n" % (first, last, name))
+
+
+def context(c):
+    """The character alone, before marks, between Hangul letters, and after a mark."""
+    return f"{c}\na{c}\u0323\u0301\n\u1100{c}\u11a8\n\u0301{c}\u0334\n"
+
+
+def forms(path):
+    how = [normalizers.NFC(), normalizers.NFD(), normalizers.NFKC(), normalizers.NFKD()]
+    with open(path, "w") as f:
+        for first in range(0, 0x110000, 4096):
+            text = "".join(context(chr(c)) for c in range(first, first + 4096) if not 0xD800 <= c < 0xE000)
+            sums = ["%08x" % zlib.crc32(n.normalize_str(text).encode()) for n in how]
+            f.write("%x %s\n" % (first, " ".join(sums)))
 
 
 if __name__ == "__main__":
@@ -140,5 +177,7 @@ if __name__ == "__main__":
         inert()
     elif len(sys.argv) == 3 and sys.argv[1] == "classes":
         classes(sys.argv[2])
+    elif len(sys.argv) == 3 and sys.argv[1] == "forms":
+        forms(sys.argv[2])
     else:
         sys.exit(__doc__)
