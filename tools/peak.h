@@ -8,7 +8,8 @@
 
 #include "kernels/matmul.h"
 
-/* Independent sums: enough to hide the latency of every instruction used. */
+/* Independent sums: enough to hide the latency of every instruction used. Every loop over them
+ * is unrolled whole, or their array would live in memory and the loop would measure stores. */
 enum { SE_PEAK_CHAINS = 12 };
 
 /* The empty assembly makes the compiler believe that the sum may have changed; otherwise it

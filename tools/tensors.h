@@ -8,7 +8,7 @@
 
 #include "runtime/model/config.h"
 
-enum { SE_TENSOR_NAME_B = 64 };
+enum { SE_TENSOR_NAME_B = 96 };
 
 struct se_tensor {
     char name[SE_TENSOR_NAME_B];

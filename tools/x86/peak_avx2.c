@@ -6,6 +6,7 @@
 void se_peak_fma_avx2(uint64_t turns)
 {
     __m256 x = _mm256_set1_ps(1e-9f), sum[SE_PEAK_CHAINS];
+#pragma GCC unroll 12
     for (int i = 0; i < SE_PEAK_CHAINS; i++)
         sum[i] = _mm256_set1_ps((float)i);
     for (uint64_t t = 0; t < turns; t++) {
@@ -21,6 +22,7 @@ void se_peak_fma_avx2(uint64_t turns)
 void se_peak_maddubs_avx2(uint64_t turns)
 {
     __m256i x = _mm256_set1_epi8(1), one = _mm256_set1_epi16(1), sum[SE_PEAK_CHAINS];
+#pragma GCC unroll 12
     for (int i = 0; i < SE_PEAK_CHAINS; i++)
         sum[i] = _mm256_set1_epi32(i);
     for (uint64_t t = 0; t < turns; t++) {
