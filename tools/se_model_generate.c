@@ -142,7 +142,7 @@ static int next_token(struct writer *w, const struct se_sampling *sampling, uint
 static int write_on(struct writer *w, const struct se_sampling *sampling, uint64_t n)
 {
     uint32_t token = w->prompt.id[w->prompt.n - 1];
-    int r = se_rig_feed(&w->rig, w->seq, w->prompt.id, w->prompt.n - 1);
+    int r = n ? se_rig_feed(&w->rig, w->seq, w->prompt.id, w->prompt.n - 1) : 0;
     w->fed_ns = se_clock_ns();
     while (r == 0 && w->n_new < n) {
         if (se_interrupt_came())
