@@ -18,10 +18,11 @@
 #include "kernels/gumbel_log.h"
 #include "kernels/lanes.h"
 #include "kernels/lanes_set.h"
+#include "kernels/philox_lanes.h"
 #include "runtime/base/rng.h"
 
 #if SE_LANES
-enum { GUMBEL_GROUP = SE_PHILOX_VECTORS * SE_LANES }; /* tokens of one vu_philox() */
+enum { GUMBEL_GROUP = PHILOX_VECTORS * SE_LANES }; /* tokens of one vu_philox() */
 #define GUMBEL_MOST 22.9f
 #define GUMBEL_SLACK 1e-3f
 
@@ -108,18 +109,19 @@ static inline uint32_t gumbel_argmax_lanes(const float *x, uint32_t n, float inv
     while (x[search.best] != largest)
         search.best++;
     search.best_score = largest * inv_t + se_gumbel(seed, position, search.best);
+    const struct philox mix = philox_of(seed, position, SE_RNG_SAMPLING);
     for (uint32_t i = 0; i < n; i += GUMBEL_GROUP) {
-        vf scaled[SE_PHILOX_VECTORS];
-        vu word[SE_PHILOX_VECTORS];
+        vf scaled[PHILOX_VECTORS];
+        vu word[PHILOX_VECTORS];
         uint32_t hope = 0;
-        for (uint32_t v = 0; v < SE_PHILOX_VECTORS; v++) {
+        for (uint32_t v = 0; v < PHILOX_VECTORS; v++) {
             scaled[v] = vf_mul(logits_at(x, n, i + v * SE_LANES), vf_set(inv_t));
             hope |= vf_mask_ge(vf_add(scaled[v], vf_set(GUMBEL_MOST)), vf_set(search.best_score));
         }
         if (hope == 0)
             continue;
-        vu_philox(i / 4, position, SE_RNG_SAMPLING, seed, word);
-        for (uint32_t v = 0; v < SE_PHILOX_VECTORS; v++) {
+        vu_philox(&mix, i / 4, word);
+        for (uint32_t v = 0; v < PHILOX_VECTORS; v++) {
             vf bound = vf_add(scaled[v], bound_of_words(word[v]));
             if (vf_mask_ge(bound, vf_set(search.best_score)))
                 search_vector(&search, i + v * SE_LANES, scaled[v], word[v]);
@@ -131,10 +133,11 @@ static inline uint32_t gumbel_argmax_lanes(const float *x, uint32_t n, float inv
 static inline void gumbel_add_lanes(const float *x, uint32_t n, float inv_t, uint64_t seed,
                                     uint32_t position, float *out)
 {
+    const struct philox mix = philox_of(seed, position, SE_RNG_SAMPLING);
     for (uint32_t i = 0; i < n; i += GUMBEL_GROUP) {
-        vu word[SE_PHILOX_VECTORS];
-        vu_philox(i / 4, position, SE_RNG_SAMPLING, seed, word);
-        for (uint32_t v = 0; v < SE_PHILOX_VECTORS; v++) {
+        vu word[PHILOX_VECTORS];
+        vu_philox(&mix, i / 4, word);
+        for (uint32_t v = 0; v < PHILOX_VECTORS; v++) {
             uint32_t at = i + v * SE_LANES;
             if (at >= n)
                 break;

@@ -20,8 +20,7 @@
  *     vf_least(x, low) vf_most        x, but not below, not above; NaN passes
  *     vd_*                            SE_LANES / 2 lanes of float64, to sum in
  *     vu_* vi_* vf_of_bits vf_bits    integer work on the bits
- *     vu_philox                       the words of SE_PHILOX_VECTORS vectors of tokens, a
- *                                     multiple of 4 of them, by counter (runtime/base/rng.h)
+ *     vu_counters vu_product vu_in_order  what philox_lanes.h is made of
  *     vf_exp vf_exp_down vf_largest_of    below */
 #ifndef SE_KERNELS_LANES_H
 #define SE_KERNELS_LANES_H

@@ -106,6 +106,7 @@ static inline vu vu_add(vu a, vu b) { return vaddq_u32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return vsubq_u32(a, b); }
 static inline vu vu_and(vu a, vu b) { return vandq_u32(a, b); }
 static inline vu vu_xor(vu a, vu b) { return veorq_u32(a, b); }
+static inline vu vu_xor3(vu a, vu b, vu c) { return vu_xor(vu_xor(a, b), c); }
 static inline vu vu_half(vu x) { return vshrq_n_u32(x, 1); }
 
 /* As signed numbers: shifted right by 23, by 31, to float. */
@@ -127,34 +128,25 @@ static inline vf vf_where_zero(vu when, vf a, vf b) { return vbslq_f32(vceqzq_u3
 /* a where the sign bit of when is set, else b. */
 static inline vf vf_where_sign(vu when, vf a, vf b) { return vbslq_f32(vi_sign(when), a, b); }
 
-/* High and low words of the products of a and a constant. */
-static inline void wide_mul(vu a, uint32_t by, vu *high, vu *low)
-{
-    vu even = vreinterpretq_u32_u64(vmull_n_u32(vget_low_u32(a), by));
-    vu odd = vreinterpretq_u32_u64(vmull_high_n_u32(a, by));
-    *low = vuzp1q_u32(even, odd);
-    *high = vuzp2q_u32(even, odd);
-}
-
-/* Four counters at a time; the words of a counter are four tokens in a row. */
+/* Philox: four counters at a time; the words of a counter are four tokens in a row. */
 enum { SE_PHILOX_VECTORS = 4 };
-static inline void vu_philox(uint32_t first, uint32_t second, uint32_t last, uint64_t key, vu *out)
+
+static inline vu vu_counters(uint32_t first)
 {
     const vu ascending = { 0, 1, 2, 3 };
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    vu c0 = vu_add(vu_set(first), ascending), c1 = vu_set(second);
-    vu c2 = vu_set(0), c3 = vu_set(last);
-    for (int round = 0; round < 10; round++) {
-        vu high0, low0, high1, low1;
-        wide_mul(c0, 0xD2511F53u, &high0, &low0);
-        wide_mul(c2, 0xCD9E8D57u, &high1, &low1);
-        c0 = vu_xor(vu_xor(high1, c1), vu_set(k0));
-        c2 = vu_xor(vu_xor(high0, c3), vu_set(k1));
-        c1 = low1;
-        c3 = low0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
+    return vu_add(vu_set(first), ascending);
+}
+
+static inline void vu_product(vu a, uint32_t by, vu *high, vu *low)
+{
+    vu front = vreinterpretq_u32_u64(vmull_n_u32(vget_low_u32(a), by));
+    vu back = vreinterpretq_u32_u64(vmull_high_n_u32(a, by));
+    *low = vuzp1q_u32(front, back);
+    *high = vuzp2q_u32(front, back);
+}
+
+static inline void vu_in_order(vu c0, vu c1, vu c2, vu c3, vu *out)
+{
     uint32_t word[16];
     vst4q_u32(word, ((uint32x4x4_t){ { c0, c1, c2, c3 } }));
     for (int i = 0; i < SE_PHILOX_VECTORS; i++)

@@ -121,6 +121,7 @@ static inline vu vu_add(vu a, vu b) { return _mm256_add_epi32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return _mm256_sub_epi32(a, b); }
 static inline vu vu_and(vu a, vu b) { return _mm256_and_si256(a, b); }
 static inline vu vu_xor(vu a, vu b) { return _mm256_xor_si256(a, b); }
+static inline vu vu_xor3(vu a, vu b, vu c) { return vu_xor(vu_xor(a, b), c); }
 static inline vu vu_half(vu x) { return _mm256_srli_epi32(x, 1); }
 /* As signed numbers: shifted right by 23, by 31, to float. */
 static inline vu vi_shift23(vu x) { return _mm256_srai_epi32(x, 23); }
@@ -140,24 +141,24 @@ static inline vf vf_where_sign(vu when, vf a, vf b)
     return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(when));
 }
 
-/* Four counters at a time, a counter's words in the low halves of 64-bit lanes; what stands
- * in the high halves is never read. Counter i stands where the final interleaving wants it. */
+/* Philox: four counters at a time, a counter's words in the low halves of 64-bit lanes; what
+ * stands in the high halves is never read. Counter i stands where the final interleaving
+ * wants it. */
 enum { SE_PHILOX_VECTORS = 2 };
-static inline void vu_philox(uint32_t first, uint32_t second, uint32_t last, uint64_t key, vu *out)
+
+static inline vu vu_counters(uint32_t first)
 {
-    const vu m0 = _mm256_set1_epi64x(0xD2511F53), m1 = _mm256_set1_epi64x(0xCD9E8D57);
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    vu c0 = vu_add(vu_set(first), _mm256_setr_epi64x(0, 2, 1, 3));
-    vu c1 = vu_set(second), c2 = _mm256_setzero_si256(), c3 = vu_set(last);
-    for (int round = 0; round < 10; round++) {
-        vu p0 = _mm256_mul_epu32(c0, m0), p1 = _mm256_mul_epu32(c2, m1);
-        c0 = vu_xor(vu_xor(_mm256_srli_epi64(p1, 32), c1), vu_set(k0));
-        c2 = vu_xor(vu_xor(_mm256_srli_epi64(p0, 32), c3), vu_set(k1));
-        c1 = p1;
-        c3 = p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
+    return vu_add(vu_set(first), _mm256_setr_epi64x(0, 2, 1, 3));
+}
+
+static inline void vu_product(vu a, uint32_t by, vu *high, vu *low)
+{
+    *low = _mm256_mul_epu32(a, _mm256_set1_epi64x(by));
+    *high = _mm256_srli_epi64(*low, 32);
+}
+
+static inline void vu_in_order(vu c0, vu c1, vu c2, vu c3, vu *out)
+{
     vu front = _mm256_blend_epi32(c0, _mm256_slli_epi64(c1, 32), 0xAA);
     vu back = _mm256_blend_epi32(c2, _mm256_slli_epi64(c3, 32), 0xAA);
     out[0] = _mm256_unpacklo_epi64(front, back);

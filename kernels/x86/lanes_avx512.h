@@ -97,6 +97,7 @@ static inline vu vu_add(vu a, vu b) { return _mm512_add_epi32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return _mm512_sub_epi32(a, b); }
 static inline vu vu_and(vu a, vu b) { return _mm512_and_si512(a, b); }
 static inline vu vu_xor(vu a, vu b) { return _mm512_xor_si512(a, b); }
+static inline vu vu_xor3(vu a, vu b, vu c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
 static inline vu vu_half(vu x) { return _mm512_srli_epi32(x, 1); }
 /* As signed numbers: shifted right by 23, by 31, to float. */
 static inline vu vi_shift23(vu x) { return _mm512_srai_epi32(x, 23); }
@@ -115,24 +116,24 @@ static inline vf vf_where_sign(vu when, vf a, vf b)
     return _mm512_mask_blend_ps(_mm512_movepi32_mask(when), b, a);
 }
 
-/* Eight counters at a time, a counter's words in the low halves of 64-bit lanes; what stands
- * in the high halves is never read. Counter i stands where the final interleaving wants it. */
+/* Philox: eight counters at a time, a counter's words in the low halves of 64-bit lanes; what
+ * stands in the high halves is never read. Counter i stands where the final interleaving
+ * wants it. */
 enum { SE_PHILOX_VECTORS = 2 };
-static inline void vu_philox(uint32_t first, uint32_t second, uint32_t last, uint64_t key, vu *out)
+
+static inline vu vu_counters(uint32_t first)
 {
-    const vu m0 = _mm512_set1_epi64(0xD2511F53), m1 = _mm512_set1_epi64(0xCD9E8D57);
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    vu c0 = vu_add(vu_set(first), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
-    vu c1 = vu_set(second), c2 = _mm512_setzero_si512(), c3 = vu_set(last);
-    for (int round = 0; round < 10; round++) {
-        vu p0 = _mm512_mul_epu32(c0, m0), p1 = _mm512_mul_epu32(c2, m1);
-        c0 = vu_xor(vu_xor(_mm512_srli_epi64(p1, 32), c1), vu_set(k0));
-        c2 = vu_xor(vu_xor(_mm512_srli_epi64(p0, 32), c3), vu_set(k1));
-        c1 = p1;
-        c3 = p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
+    return vu_add(vu_set(first), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+static inline void vu_product(vu a, uint32_t by, vu *high, vu *low)
+{
+    *low = _mm512_mul_epu32(a, _mm512_set1_epi64(by));
+    *high = _mm512_srli_epi64(*low, 32);
+}
+
+static inline void vu_in_order(vu c0, vu c1, vu c2, vu c3, vu *out)
+{
     vu front = _mm512_mask_shuffle_epi32(c0, 0xAAAA, c1, _MM_PERM_CCAA);
     vu back = _mm512_mask_shuffle_epi32(c2, 0xAAAA, c3, _MM_PERM_CCAA);
     out[0] = _mm512_unpacklo_epi64(front, back);
