@@ -27,7 +27,7 @@ struct golden {
 
 static void read_golden(struct golden *golden, const char *dir)
 {
-    char path[1024];
+    char path[1100];
     json_error_t error;
     snprintf(path, sizeof path, "%s/golden.json", dir);
     golden->root = json_load_file(path, 0, &error);
