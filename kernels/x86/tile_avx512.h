@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the float formats of matmul_avx512.c share; see kernels/matmul_tile.h. Included once
- * per format. */
+/* kernels/x86/tile_avx512.h - what the float formats of matmul_avx512.c share; see
+ * kernels/matmul_tile.h. Included once per format. */
 #define VECTOR 16
 #define PIECES 8
 #define X_ROWS 3
