@@ -28,10 +28,10 @@ const char *se_dtype_name(enum se_dtype dtype);
 
 enum { SE_Q8_GROUP = 32, SE_Q8_LANES = 16, SE_MATMUL_STEP = 64 };
 
-/* q8 layout: panels of 64 outputs, one after the other; in a panel, for each group of 32
- * along k, 4 blocks of 16 outputs (fewer in the last panel); in a block, for each of the
- * group's 8 quads of k, 16 outputs x 4 consecutive k, as q + 128 in one byte. Scales apart:
- * panel, group, output, f16. q is in [-127, 127]; padding is q = 0, scale 0. */
+/* q8 layout: panels of 64 outputs, one after the other (the last one may be narrower: what is
+ * left, rounded up to 16); in a panel, for each quad of 4 consecutive k, its outputs side by
+ * side, 4 bytes each, as q + 128. Scales apart: panel, group of 32 along k, output, f16.
+ * q is in [-127, 127]; padding is q = 0, scale 0. */
 struct se_matrix {
     enum se_dtype dtype;
     uint32_t n_out, n_in;

@@ -67,26 +67,29 @@ void se_matmul_run_float_c(const struct se_matrix *w, const void *rows, uint32_t
     }
 }
 
-/* Sum of one group: quads of one output lie LANES * 4 bytes apart. */
-static int32_t dot_group(const uint8_t *quads, const struct se_quant_group *x)
+/* Sum of one group of one output, whose quads lie step_b bytes apart. */
+static int32_t dot_group(const uint8_t *quads, size_t step_b, const struct se_quant_group *x)
 {
     int32_t sum = x->bias;
-    for (int k = 0; k < SE_Q8_GROUP; k++)
-        sum += quads[k / 4 * SE_Q8_LANES * 4 + k % 4] * x->q[k];
+    for (size_t k = 0; k < SE_Q8_GROUP; k++)
+        sum += quads[k / 4 * step_b + k % 4] * x->q[k];
     return sum;
 }
 
 static double dot_q8(const struct se_matrix *w, const struct se_quant_group *x, uint32_t n)
 {
-    struct se_quant_place place = se_quant_place(w->n_out, w->n_in, n);
+    uint32_t lane = n % SE_Q8_LANES;
+    struct se_quant_place place = se_quant_place(w->n_out, w->n_in, n - lane);
+    const uint8_t *quads = (const uint8_t *)w->data + place.byte + lane * 4;
+    const uint16_t *scale = w->scale + place.scale + lane;
     size_t groups = se_quant_groups(w->n_in);
     double sum = 0;
 
     for (size_t g = 0; g < groups; g++) {
-        size_t at = (place.at + g * place.step) * SE_Q8_LANES;
-        const uint8_t *quads = (const uint8_t *)w->data + at * SE_Q8_GROUP + n % SE_Q8_LANES * 4;
-        sum += (double)dot_group(quads, x + g) * se_f16_to_f32(w->scale[at + n % SE_Q8_LANES]) *
+        sum += (double)dot_group(quads, place.width * 4, x + g) * se_f16_to_f32(*scale) *
                x[g].scale;
+        quads += place.width * SE_Q8_GROUP;
+        scale += place.width;
     }
     return sum;
 }

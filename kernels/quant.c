@@ -46,8 +46,8 @@ static int choose_scale(float magnitude, uint16_t *scale)
     return bits < 0x7c00u;
 }
 
-/* Weights of one output in one group to its place in the packed quads. */
-static int pack_group(const float *w, uint8_t *quads, uint16_t *scale)
+/* Weights of one output in one group to its place in the packed quads, step_b apart. */
+static int pack_group(const float *w, uint8_t *quads, size_t step_b, uint16_t *scale)
 {
     uint32_t top = se_quant_largest(w);
     float magnitude;
@@ -56,15 +56,15 @@ static int pack_group(const float *w, uint8_t *quads, uint16_t *scale)
     if (top >= SE_QUANT_INFINITE || !choose_scale(magnitude, scale))
         return -EDOM;
     float step = magnitude > 0 ? se_f16_to_f32(*scale) : 1.0f;
-    for (int quad = 0; quad < QUADS; quad++)
+    for (int quad = 0; quad < QUADS; quad++, quads += step_b)
         for (int i = 0; i < 4; i++)
-            quads[quad * LANES * 4 + i] = (uint8_t)(se_quant_nearest(w[quad * 4 + i] / step) + 128);
+            quads[i] = (uint8_t)(se_quant_nearest(w[quad * 4 + i] / step) + 128);
     return 0;
 }
 
-/* One group of one block: outputs row .. row+15, those from n_out on are padding. */
+/* One group of 16 outputs from row on; those from n_out on are padding. */
 static int pack_block(const struct se_matrix *m, uint32_t row, uint32_t k, uint8_t *quads,
-                      uint16_t *scale)
+                      size_t step_b, uint16_t *scale)
 {
     uint32_t n = m->n_in - k < GROUP ? m->n_in - k : GROUP;
 
@@ -72,7 +72,7 @@ static int pack_block(const struct se_matrix *m, uint32_t row, uint32_t k, uint8
         float w[GROUP] = { 0 };
         if (row + lane < m->n_out)
             load_group(m, row + lane, k, n, w);
-        if (pack_group(w, quads + lane * 4, scale + lane) < 0)
+        if (pack_group(w, quads + lane * 4, step_b, scale + lane) < 0)
             return se_fail(-EDOM, "weight [%u][%u..%u] cannot be stored in 8 bits: "
                            "not finite, or above 8 million", row + lane, k, k + n - 1);
     }
@@ -86,14 +86,14 @@ int se_matrix_pack_q8(const struct se_matrix *m, void *block, uint32_t from, uin
     se_matrix_q8_size(m->n_out, m->n_in, &scale_at_b);
     for (uint32_t row = from; row < to; row += LANES) {
         struct se_quant_place place = se_quant_place(m->n_out, m->n_in, row);
-        uint8_t *quads = (uint8_t *)block + place.at * LANES * GROUP;
-        uint16_t *scale = (uint16_t *)(void *)((char *)block + scale_at_b) + place.at * LANES;
+        uint8_t *quads = (uint8_t *)block + place.byte;
+        uint16_t *scale = (uint16_t *)(void *)((char *)block + scale_at_b) + place.scale;
         for (uint32_t k = 0; k < m->n_in; k += GROUP) {
-            int r = pack_block(m, row, k, quads, scale);
+            int r = pack_block(m, row, k, quads, place.width * 4, scale);
             if (r < 0)
                 return se_trace(r);
-            quads += place.step * LANES * GROUP;
-            scale += place.step * LANES;
+            quads += place.width * GROUP;
+            scale += place.width;
         }
     }
     return 0;

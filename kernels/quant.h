@@ -99,20 +99,23 @@ static inline void se_quant_row(const float *x, uint32_t n_in, void *out)
     }
 }
 
-/* Where block n / 16 of a packed matrix begins, and the steps from group to group. The last
- * 64 outputs may be fewer: then their blocks lie closer. */
+/* Where output n, a multiple of 16, of a packed matrix has its weights and scales. */
 struct se_quant_place {
-    size_t at;   /* of the block's first group, in blocks of one group (16 outputs x 32) */
-    size_t step; /* to the next group: the blocks side by side */
+    size_t byte;  /* of its first quad; the next outputs follow, 4 bytes each */
+    size_t scale; /* index of its first scale; the next outputs follow */
+    size_t width; /* outputs of its panel: 4 * width bytes to the next quad, width scales to
+                   * the next group */
 };
 
 static inline struct se_quant_place se_quant_place(uint32_t n_out, uint32_t n_in, uint32_t n)
 {
-    uint32_t first = n - n % SE_MATMUL_STEP;
-    uint32_t width = n_out - first < SE_MATMUL_STEP ? n_out - first : SE_MATMUL_STEP;
-    size_t before = first / SE_Q8_LANES * se_quant_groups(n_in);
-    return (struct se_quant_place){ before + (n - first) / SE_Q8_LANES,
-                                    (width + SE_Q8_LANES - 1) / SE_Q8_LANES };
+    size_t panel = n - n % SE_MATMUL_STEP, groups = se_quant_groups(n_in);
+    size_t left = (n_out - panel + SE_Q8_LANES - 1) / SE_Q8_LANES * SE_Q8_LANES;
+    return (struct se_quant_place){
+        .byte = panel * groups * SE_Q8_GROUP + (n - panel) * 4,
+        .scale = panel * groups + n - panel,
+        .width = left < SE_MATMUL_STEP ? left : SE_MATMUL_STEP,
+    };
 }
 
 #endif

@@ -9,16 +9,23 @@
 #include "kernels/matmul_set.h"
 #include "kernels/quant.h"
 
+static inline __m512i load_w(const uint8_t *p)
+{
+    __m512i w = _mm512_loadu_si512(p);
+    /* Stays in its register: left alone, gcc loads it anew for every row of the tile. */
+    __asm__("" : "+v"(w));
+    return w;
+}
+
 #define TILE(name) se_matmul_##name##_q8_vnni
 #define LANES 16
 #define WIDE 4
 #define X_ROWS 3
-#define BLOCK_GROUPS 4
 #define SUM __m512i
 #define PART __m512i
 #define X __m512i
 #define FLOATS __m512
-#define LOAD_W(p) _mm512_loadu_si512(p)
+#define LOAD_W(p) load_w(p)
 #define LOAD_X(p) _mm512_set1_epi32(*(const int32_t *)(const void *)(p))
 #define BEGIN(group) _mm512_set1_epi32((group)->bias)
 #define DOT(sum, part, x) _mm512_dpbusd_epi32(sum, part, x)
