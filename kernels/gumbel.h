@@ -4,12 +4,13 @@
  * g(seed, position, token) = -log(-log(u)), u = (word + 0.5) / 2^32, word from
  * se_rng_token_word(). The logarithms are a fixed sequence of IEEE float32 operations
  * (fused ones written out), the same in every implementation: the bits of g are the same on
- * every processor, so that an edge knows the server's noise exactly. |error| < 1e-5
- * relative or absolute, whichever is larger.
+ * every processor, so that an edge knows the server's noise exactly. The steps are written
+ * down in gumbel_log.h; the error is below 5e-7 * max(1, |g|), at both ends of u as well.
  *
  * The winner is the index of the largest x[i] * inv_t + g(seed, position, i) (one product
  * rounded, one sum rounded, no fusing), the lowest index in a tie. An x of -infinity is a
- * token that was cut and never wins; at least one is finite. Pure; any thread. */
+ * token that was cut and never wins; at least one is finite, none is NaN. 0 <= inv_t, finite.
+ * Pure; any thread. */
 #ifndef SE_KERNELS_GUMBEL_H
 #define SE_KERNELS_GUMBEL_H
 

@@ -2,7 +2,8 @@
 /* kernels/softmax.h - log of the sum of exponentials of a row, without overflow.
  *
  * result = max(x) + log(sum of exp(x[i] - max)), in one order that depends on n alone.
- * x holds no NaN; -infinity is an entry that counts nothing (not all may be). n >= 1.
+ * x holds no NaN; -infinity is an entry that counts nothing (not all may be); with a +infinity
+ * among them the result is that. n >= 1.
  * A log-probability is then x[i] - result. Pure; any thread. */
 #ifndef SE_KERNELS_SOFTMAX_H
 #define SE_KERNELS_SOFTMAX_H
