@@ -20,25 +20,32 @@ size_t se_matmul_rows_size(enum se_dtype dtype, uint32_t n_rows, uint32_t n_in)
     return n_rows * (((size_t)n_in + 31) & ~(size_t)31) * sizeof(float);
 }
 
-#define ROW(name, dtype, cpu, prepare, run) \
-    { name, dtype, cpu, se_matmul_prepare_##prepare, se_matmul_run_##run }
+#define ROW(name, dtype, cpu, set) \
+    { name, dtype, cpu, se_matmul_prepare_##set, se_matmul_run_##set }
 
 const struct se_matmul_impl se_matmul_table[] = {
 #if SE_HAVE_VNNI
-    ROW("vnni", SE_DTYPE_Q8, SE_CPU_AVX512 | SE_CPU_VNNI, q8_vnni, q8_vnni),
+    ROW("vnni", SE_DTYPE_Q8, SE_CPU_AVX512 | SE_CPU_VNNI, q8_vnni),
 #endif
 #if SE_HAVE_BF16
-    ROW("bf16", SE_DTYPE_BF16, SE_CPU_AVX512 | SE_CPU_BF16, bf16_dot, bf16_dot),
+    ROW("bf16", SE_DTYPE_BF16, SE_CPU_AVX512 | SE_CPU_BF16, bf16_dot),
 #endif
 #if SE_HAVE_AVX512
-    ROW("avx512", SE_DTYPE_F32, SE_CPU_AVX512, f32_avx512, f32_avx512),
-    ROW("avx512", SE_DTYPE_F16, SE_CPU_AVX512, f16_avx512, f16_avx512),
-    ROW("avx512", SE_DTYPE_BF16, SE_CPU_AVX512, bf16_avx512, bf16_avx512),
+    ROW("avx512", SE_DTYPE_F32, SE_CPU_AVX512, f32_avx512),
+    ROW("avx512", SE_DTYPE_F16, SE_CPU_AVX512, f16_avx512),
+    ROW("avx512", SE_DTYPE_BF16, SE_CPU_AVX512, bf16_avx512),
+    ROW("avx512", SE_DTYPE_Q8, SE_CPU_AVX512, q8_avx512),
 #endif
-    ROW("c", SE_DTYPE_F32, 0, f32_c, float_c),
-    ROW("c", SE_DTYPE_F16, 0, f32_c, float_c),
-    ROW("c", SE_DTYPE_BF16, 0, bf16_c, float_c),
-    ROW("c", SE_DTYPE_Q8, 0, q8_c, q8_c),
+#if SE_HAVE_AVX2
+    ROW("avx2", SE_DTYPE_F32, SE_CPU_AVX2, f32_avx2),
+    ROW("avx2", SE_DTYPE_F16, SE_CPU_AVX2, f16_avx2),
+    ROW("avx2", SE_DTYPE_BF16, SE_CPU_AVX2, bf16_avx2),
+    ROW("avx2", SE_DTYPE_Q8, SE_CPU_AVX2, q8_avx2),
+#endif
+    { "c", SE_DTYPE_F32, 0, se_matmul_prepare_f32_c, se_matmul_run_float_c },
+    { "c", SE_DTYPE_F16, 0, se_matmul_prepare_f32_c, se_matmul_run_float_c },
+    { "c", SE_DTYPE_BF16, 0, se_matmul_prepare_bf16_c, se_matmul_run_float_c },
+    { "c", SE_DTYPE_Q8, 0, se_matmul_prepare_q8_c, se_matmul_run_q8_c },
 };
 const uint32_t se_matmul_table_n = sizeof se_matmul_table / sizeof *se_matmul_table;
 

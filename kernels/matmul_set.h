@@ -15,9 +15,24 @@ typedef void se_matmul_run_fn(const struct se_matrix *w, const void *rows, uint3
 se_matmul_prepare_fn se_matmul_prepare_f32_c, se_matmul_prepare_bf16_c, se_matmul_prepare_q8_c;
 se_matmul_run_fn se_matmul_run_float_c, se_matmul_run_q8_c;
 
-se_matmul_prepare_fn se_matmul_prepare_f32_avx512, se_matmul_prepare_f16_avx512,
-    se_matmul_prepare_bf16_avx512, se_matmul_prepare_bf16_dot, se_matmul_prepare_q8_vnni;
-se_matmul_run_fn se_matmul_run_f32_avx512, se_matmul_run_f16_avx512, se_matmul_run_bf16_avx512,
-    se_matmul_run_bf16_dot, se_matmul_run_q8_vnni;
+#define SE_MATMUL_SET(name)                                  \
+    se_matmul_prepare_fn se_matmul_prepare_##name;           \
+    se_matmul_run_fn se_matmul_run_##name
+
+SE_MATMUL_SET(f32_avx2);
+SE_MATMUL_SET(f16_avx2);
+SE_MATMUL_SET(bf16_avx2);
+SE_MATMUL_SET(q8_avx2);
+SE_MATMUL_SET(f32_avx512);
+SE_MATMUL_SET(f16_avx512);
+SE_MATMUL_SET(bf16_avx512);
+SE_MATMUL_SET(q8_avx512);
+SE_MATMUL_SET(bf16_dot);
+SE_MATMUL_SET(q8_vnni);
+SE_MATMUL_SET(f32_neon);
+SE_MATMUL_SET(f16_neon);
+SE_MATMUL_SET(bf16_neon);
+SE_MATMUL_SET(q8_neon);
+SE_MATMUL_SET(q8_dotprod);
 
 #endif

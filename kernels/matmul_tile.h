@@ -12,7 +12,7 @@
  *   LOAD_W(p), LOAD_W_TAIL(p, n), STORE_PART(p, part), LOAD_PART(p), LOAD_X(p)
  *   PART_B                     bytes of a stored PART
  *   ZERO(), DOT(sum, part, x)  sum + the products, in one fixed way
- *   REDUCE(sum, out)           8 sums to 8 floats, each by the same tree
+ *   REDUCE(sum, out)           PIECES sums to as many floats, each by the same tree
  *   CONVERT_X(x, n, out)       VECTOR floats, of which n are there, to prepared ones
  *
  * Lanes run over k and there is one accumulator per y[m][n], added to in ascending k and
