@@ -9,7 +9,7 @@
 #include "runtime/text/unicode.h"
 #include "runtime/text/utf8.h"
 
-enum { NONE = UINT32_MAX };
+#define NONE UINT32_MAX
 
 struct se_added_node {
     uint32_t child, sibling; /* NONE or a node */

@@ -15,7 +15,7 @@
 #include "runtime/text/tokenizer.h"
 #include "runtime/text/vocab.h"
 
-enum { SE_BPE_NONE = UINT32_MAX }; /* no such id, no such merge */
+#define SE_BPE_NONE UINT32_MAX /* no such id, no such merge */
 
 struct se_bpe_merge {
     uint32_t left, right; /* left is SE_BPE_NONE in a free place */

@@ -348,7 +348,8 @@ static int put_template_ids(struct se_load *load, const json_t *object, const js
     for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
         const json_t *value = json_array_get(list, i);
         json_int_t id = json_integer_value(value);
-        if (!json_is_integer(value) || id < 0 || id >= load->to->size)
+        if (!json_is_integer(value) || id < 0 || id >= load->to->size ||
+            !load->to->decode.entry[id].there)
             return se_fail(-EINVAL, "%s: post_processor: an id of %s is not in the vocabulary",
                            load->name, QUOTE(text, len_b));
         r = se_ids_add(ids, &(uint32_t){ (uint32_t)id }, 1);
