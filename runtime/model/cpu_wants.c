@@ -22,24 +22,16 @@ static uint32_t row_in_part(const struct se_batch *batch, uint32_t part, uint32_
     return number - batch->part[part].first_row;
 }
 
-static bool all_usable(const float *x, uint32_t n)
-{
-    bool usable = true, finite = false;
-    for (uint32_t i = 0; i < n; i++) {
-        usable &= x[i] < INFINITY;
-        finite |= x[i] > -INFINITY;
-    }
-    return usable && finite;
-}
-
 /* log_softmax of the logits, or of sharpen times their noised form, best k. */
 static int rank(const struct se_part *ask, float *logits, uint32_t vocab, uint32_t position,
                 uint32_t row)
 {
     uint32_t *id = ask->topk_id + (size_t)row * ask->k;
     float *logprob = ask->topk_logprob + (size_t)row * ask->k;
-    if (!all_usable(logits, vocab))
-        return -EDOM;
+    uint32_t best;
+    int r = se_sample_best(logits, vocab, &best);
+    if (r < 0)
+        return r;
     if (ask->sharpen != 0 && ask->sampling->temp > 0) {
         se_gumbel_pick()->add(logits, vocab, (float)(1 / ask->sampling->temp),
                               ask->sampling->seed, position + 1, logits);

@@ -27,6 +27,9 @@ int se_sampling_check(const struct se_sampling *sampling);
 int se_sample(const struct se_sampling *sampling, float *logits, uint32_t n, uint32_t position,
               uint32_t *token);
 
+/* Index of the largest logit, the lowest in a tie. -EDOM as above. */
+int se_sample_best(const float *logits, uint32_t n, uint32_t *best);
+
 /* The cut alone: what is not kept becomes -infinity. */
 int se_sample_cut(const struct se_sampling *sampling, float *logits, uint32_t n);
 
