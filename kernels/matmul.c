@@ -42,6 +42,15 @@ const struct se_matmul_impl se_matmul_table[] = {
     ROW("avx2", SE_DTYPE_BF16, SE_CPU_AVX2, bf16_avx2),
     ROW("avx2", SE_DTYPE_Q8, SE_CPU_AVX2, q8_avx2),
 #endif
+#if SE_HAVE_DOTPROD
+    ROW("dotprod", SE_DTYPE_Q8, SE_CPU_NEON | SE_CPU_DOTPROD, q8_dotprod),
+#endif
+#if SE_HAVE_NEON
+    ROW("neon", SE_DTYPE_F32, SE_CPU_NEON, f32_neon),
+    ROW("neon", SE_DTYPE_F16, SE_CPU_NEON, f16_neon),
+    ROW("neon", SE_DTYPE_BF16, SE_CPU_NEON, bf16_neon),
+    ROW("neon", SE_DTYPE_Q8, SE_CPU_NEON, q8_neon),
+#endif
     { "c", SE_DTYPE_F32, 0, se_matmul_prepare_f32_c, se_matmul_run_float_c },
     { "c", SE_DTYPE_F16, 0, se_matmul_prepare_f32_c, se_matmul_run_float_c },
     { "c", SE_DTYPE_BF16, 0, se_matmul_prepare_bf16_c, se_matmul_run_float_c },

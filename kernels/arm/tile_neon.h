@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the formats of matmul_neon.c share; see kernels/matmul_tile.h. Included once per
+ * format. */
+#define VECTOR 4
+#define PIECES 8
+#define X_ROWS 3
+#define FEW 6
+#define HEIGHTS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+#define X_B 4
+#define SUM float32x4_t
+#define PART float32x4_t
+#define PART_B 16
+#define X float32x4_t
+#define STORE_PART(p, part) vst1q_f32((void *)(p), part)
+#define LOAD_PART(p) vld1q_f32((const void *)(p))
+#define LOAD_X(p) vld1q_f32((const void *)(p))
+#define ZERO() vdupq_n_f32(0)
+#define DOT(sum, part, x) vfmaq_f32(sum, part, x)
+#define REDUCE(sum, out) reduce8(sum, out)
+#include "kernels/matmul_tile.h"
