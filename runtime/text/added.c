@@ -121,8 +121,8 @@ static size_t spaces_after(const char *text, size_t len_b, size_t end)
     return end;
 }
 
-int se_added_next(const struct se_added_set *set, struct se_added_search *search,
-                  const char *text, size_t len_b, bool plain, size_t *start, size_t *end)
+int se_added_next(const struct se_added_set *set, struct se_added_search *search, const char *text,
+                  size_t len_b, bool plain, size_t *start, size_t *end)
 {
     size_t at = search->from, n = 0;
     if (set->n == 0)

@@ -15,8 +15,8 @@ enum { SE_ADDED_MAX_B = 4096 }; /* bytes of one token's text */
 
 struct se_added_token {
     uint32_t id;
-    bool special;     /* control, not text: left out where only text is wanted */
-    bool single_word; /* not within a word */
+    bool special;        /* control, not text: left out where only text is wanted */
+    bool single_word;    /* not within a word */
     bool lstrip, rstrip; /* takes the spaces before, after it along */
     bool normalized;
 };
@@ -43,7 +43,7 @@ struct se_added_search {
 /* The next token: its number and the place it takes, spaces included; what lies between the
  * former covered and *start is text. -1 when there is none. plain: special tokens are not
  * found. The caller sets covered to *end. */
-int se_added_next(const struct se_added_set *set, struct se_added_search *search,
-                  const char *text, size_t len_b, bool plain, size_t *start, size_t *end);
+int se_added_next(const struct se_added_set *set, struct se_added_search *search, const char *text,
+                  size_t len_b, bool plain, size_t *start, size_t *end);
 
 #endif

@@ -15,8 +15,8 @@ enum { FEW = 64 };
 
 struct se_bpe_symbol {
     uint32_t id;
-    uint32_t rank;   /* of the merge with the next symbol, or SE_BPE_NONE */
-    uint32_t merged; /* id after that merge */
+    uint32_t rank;       /* of the merge with the next symbol, or SE_BPE_NONE */
+    uint32_t merged;     /* id after that merge */
     uint32_t prev, next; /* places; SE_BPE_NONE at the ends. A heap user's only */
 };
 
@@ -58,6 +58,10 @@ int se_bpe_init(struct se_bpe *bpe, uint32_t n)
     if (!bpe->merge)
         return se_trace(-ENOMEM);
     memset(bpe->merge, 0xff, places * sizeof *bpe->merge); /* every left is SE_BPE_NONE */
+    bpe->joint = se_mem_new(places, sizeof *bpe->joint);
+    if (!bpe->joint)
+        return se_trace(-ENOMEM);
+    memset(bpe->joint, 0xff, places * sizeof *bpe->joint); /* no pair */
     bpe->mask = places - 1;
     return 0;
 }
@@ -66,31 +70,85 @@ void se_bpe_fini(struct se_bpe *bpe)
 {
     se_vocab_fini(&bpe->vocab);
     se_mem_free(bpe->merge);
+    se_mem_free(bpe->joint);
     bpe->merge = NULL;
-}
-
-/* The place of a pair, or the free one where it would be. */
-static struct se_bpe_merge *place_of(const struct se_bpe *bpe, uint32_t left, uint32_t right)
-{
-    uint64_t key = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
-    for (uint32_t at = (uint32_t)(key >> 32);; at++) {
-        struct se_bpe_merge *merge = &bpe->merge[at & bpe->mask];
-        if ((merge->left == left && merge->right == right) || merge->left == SE_BPE_NONE)
-            return merge;
-    }
-}
-
-void se_bpe_add(struct se_bpe *bpe, uint32_t left, uint32_t right, uint32_t rank, uint32_t id)
-{
-    struct se_bpe_merge *merge = place_of(bpe, left, right);
-    bpe->n += merge->left == SE_BPE_NONE;
-    *merge = (struct se_bpe_merge){ left, right, rank, id };
+    bpe->joint = NULL;
 }
 
 static uint32_t find(const struct se_bpe *bpe, const char *text, size_t len)
 {
     uint32_t id;
     return se_vocab_find(&bpe->vocab, text, len, &id) ? id : SE_BPE_NONE;
+}
+
+static uint64_t pair_of(uint32_t left, uint32_t right) { return (uint64_t)left << 32 | right; }
+
+static uint32_t hash(uint64_t pair) { return (uint32_t)(pair * 0x9e3779b97f4a7c15u >> 32); }
+
+/* The place of a pair, or the free one where it would be. */
+static struct se_bpe_merge *place_of(const struct se_bpe *bpe, uint32_t left, uint32_t right)
+{
+    for (uint32_t at = hash(pair_of(left, right));; at++) {
+        struct se_bpe_merge *merge = &bpe->merge[at & bpe->mask];
+        if ((merge->left == left && merge->right == right) || merge->left == SE_BPE_NONE)
+            return merge;
+    }
+}
+
+static uint64_t *joint_of(const struct se_bpe *bpe, uint64_t pair)
+{
+    for (uint32_t at = hash(pair);; at++) {
+        uint64_t *joint = &bpe->joint[at & bpe->mask];
+        if (*joint == pair || *joint == UINT64_MAX)
+            return joint;
+    }
+}
+
+static size_t last_character(const char *text, size_t len_b)
+{
+    do
+        len_b--;
+    while (((unsigned char)text[len_b] & 0xc0) == 0x80);
+    return len_b;
+}
+
+/* A side whose character has no id never comes about, and joins nothing. */
+static void add_joint(struct se_bpe *bpe, const struct se_bpe_side side[2])
+{
+    size_t at = last_character(side[0].text, side[0].len_b);
+    uint32_t left = find(bpe, side[0].text + at, side[0].len_b - at);
+    uint32_t right = find(bpe, side[1].text, se_utf8_len((unsigned char)side[1].text[0]));
+    if (left != SE_BPE_NONE && right != SE_BPE_NONE)
+        *joint_of(bpe, pair_of(left, right)) = pair_of(left, right);
+}
+
+void se_bpe_add(struct se_bpe *bpe, const struct se_bpe_side side[2], uint32_t rank, uint32_t id)
+{
+    struct se_bpe_merge *merge = place_of(bpe, side[0].id, side[1].id);
+    bpe->n += merge->left == SE_BPE_NONE;
+    *merge = (struct se_bpe_merge){ side[0].id, side[1].id, rank, id };
+    add_joint(bpe, side);
+}
+
+/* Symbols that are no character ("<unk>", "<0x0A>") are cut off from their neighbours, which
+ * holds unless a merge takes them. */
+static bool merges_characters_only(const struct se_bpe *bpe)
+{
+    uint32_t low = bpe->unknown, high = low == SE_BPE_NONE ? 0 : low;
+    for (unsigned b = 0; b < 256; b++) {
+        uint32_t id = bpe->of_fallback[b];
+        low = id < low ? id : low;
+        high = id != SE_BPE_NONE && id > high ? id : high;
+    }
+    for (uint64_t i = 0; i <= bpe->mask; i++) {
+        const struct se_bpe_merge *merge = &bpe->merge[i];
+        if (merge->left == SE_BPE_NONE)
+            continue;
+        if ((merge->left >= low && merge->left <= high) ||
+            (merge->right >= low && merge->right <= high))
+            return false; /* or one of those between them: no harm, only slower */
+    }
+    return true;
 }
 
 void se_bpe_ready(struct se_bpe *bpe)
@@ -104,6 +162,7 @@ void se_bpe_ready(struct se_bpe *bpe)
     }
     for (unsigned c = 0; c < 128; c++)
         bpe->of_ascii[c] = find(bpe, &(char){ (char)c }, 1);
+    bpe->cuts = merges_characters_only(bpe);
 }
 
 /* --- symbols of a piece ----------------------------------------------------------------- */
@@ -173,8 +232,9 @@ static int symbols(const struct se_bpe *bpe, struct se_bpe_work *work, const cha
         const char *text = piece + at;
         char mapped[4];
         size_t len = n = bytes ? 1 : se_utf8_len(first);
-        uint32_t id = bytes ? bpe->of_byte[first] : n == 1 ? bpe->of_ascii[first] :
-                                                             find(bpe, text, n);
+        uint32_t id = bytes    ? bpe->of_byte[first]
+                      : n == 1 ? bpe->of_ascii[first]
+                               : find(bpe, text, n);
         if (id != SE_BPE_NONE) {
             push_unknown(bpe, work, &unknown);
             push(work, id);
@@ -227,14 +287,14 @@ static void merge_few(const struct se_bpe *bpe, struct se_bpe_symbol *s, size_t 
 /* A symbol merges with another text only after it grew, and a grown text has another rank:
  * so an entry whose rank is no longer its symbol's is stale. */
 
-static int heap_push(struct se_bpe_work *work, uint32_t place)
+static int heap_push(struct se_bpe_work *work, uint32_t rank, uint32_t place)
 {
-    if (work->symbol[place].rank == SE_BPE_NONE)
+    if (rank == SE_BPE_NONE)
         return 0;
     int r = se_mem_grow(&work->heap, &work->cap_heap, work->n_heap + 1, sizeof *work->heap);
     if (r < 0)
         return r;
-    uint64_t entry = (uint64_t)work->symbol[place].rank << 32 | place;
+    uint64_t entry = (uint64_t)rank << 32 | place;
     size_t at = work->n_heap++;
     for (size_t up; at > 0 && work->heap[up = (at - 1) / 2] > entry; at = up)
         work->heap[at] = work->heap[up];
@@ -257,34 +317,35 @@ static uint64_t heap_pop(struct se_bpe_work *work)
     return top;
 }
 
-static int look_up_and_push(const struct se_bpe *bpe, struct se_bpe_work *work, uint32_t place)
+static int look_up_and_push(const struct se_bpe *bpe, struct se_bpe_work *work,
+                            struct se_bpe_symbol *s, uint32_t place)
 {
-    struct se_bpe_symbol *symbol = &work->symbol[place];
-    if (symbol->next == SE_BPE_NONE) {
-        symbol->rank = SE_BPE_NONE;
+    if (s[place].next == SE_BPE_NONE) {
+        s[place].rank = SE_BPE_NONE;
         return 0;
     }
-    look_up(bpe, symbol, work->symbol[symbol->next].id);
-    return heap_push(work, place);
+    look_up(bpe, &s[place], s[s[place].next].id);
+    return heap_push(work, s[place].rank, place);
 }
 
-static int link_up(const struct se_bpe *bpe, struct se_bpe_work *work)
+static int link_up(const struct se_bpe *bpe, struct se_bpe_work *work, struct se_bpe_symbol *s,
+                   size_t n)
 {
     int r = 0;
     work->n_heap = 0;
-    for (size_t i = 0; i < work->n; i++) {
-        work->symbol[i].prev = i == 0 ? SE_BPE_NONE : (uint32_t)(i - 1);
-        work->symbol[i].next = i + 1 == work->n ? SE_BPE_NONE : (uint32_t)(i + 1);
+    for (size_t i = 0; i < n; i++) {
+        s[i].prev = i == 0 ? SE_BPE_NONE : (uint32_t)(i - 1);
+        s[i].next = i + 1 == n ? SE_BPE_NONE : (uint32_t)(i + 1);
     }
-    for (size_t i = 0; r == 0 && i < work->n; i++)
-        r = look_up_and_push(bpe, work, (uint32_t)i);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = look_up_and_push(bpe, work, s, (uint32_t)i);
     return r;
 }
 
-static int merge_many(const struct se_bpe *bpe, struct se_bpe_work *work)
+static int merge_many(const struct se_bpe *bpe, struct se_bpe_work *work, struct se_bpe_symbol *s,
+                      size_t *n)
 {
-    struct se_bpe_symbol *s = work->symbol;
-    int r = link_up(bpe, work);
+    int r = link_up(bpe, work, s, *n);
     while (r == 0 && work->n_heap > 0) {
         uint64_t entry = heap_pop(work);
         uint32_t place = (uint32_t)entry;
@@ -297,14 +358,42 @@ static int merge_many(const struct se_bpe *bpe, struct se_bpe_work *work)
         if (s[place].next != SE_BPE_NONE)
             s[s[place].next].prev = place;
         if (s[place].prev != SE_BPE_NONE)
-            r = look_up_and_push(bpe, work, s[place].prev);
+            r = look_up_and_push(bpe, work, s, s[place].prev);
         if (r == 0)
-            r = look_up_and_push(bpe, work, place);
+            r = look_up_and_push(bpe, work, s, place);
     }
-    size_t n = 0;
+    *n = 0;
     for (uint32_t place = 0; place != SE_BPE_NONE; place = s[place].next)
-        s[n++].id = s[place].id; /* n never passes place */
-    work->n = n;
+        s[(*n)++].id = s[place].id; /* *n never passes place */
+    return r;
+}
+
+/* --- a piece ----------------------------------------------------------------------------- */
+
+/* The symbols from s on, n at most, that have to be merged together. */
+static size_t until_cut(const struct se_bpe *bpe, const struct se_bpe_symbol *s, size_t n)
+{
+    size_t end = 1;
+    if (!bpe->cuts || n <= FEW)
+        return n;
+    while (end < n && *joint_of(bpe, pair_of(s[end - 1].id, s[end].id)) != UINT64_MAX)
+        end++;
+    return end;
+}
+
+static int merge(const struct se_bpe *bpe, struct se_bpe_work *work, struct se_ids *ids)
+{
+    int r = 0;
+    for (size_t at = 0, part; r == 0 && at < work->n; at += part) {
+        struct se_bpe_symbol *s = work->symbol + at;
+        size_t n = part = until_cut(bpe, s, work->n - at);
+        if (n > FEW)
+            r = merge_many(bpe, work, s, &n);
+        else
+            merge_few(bpe, s, &n);
+        for (size_t i = 0; r == 0 && i < n; i++)
+            r = se_ids_add(ids, &s[i].id, 1);
+    }
     return r;
 }
 
@@ -334,11 +423,5 @@ int se_bpe_encode(const struct se_bpe *bpe, struct se_bpe_work *work, const char
     if (r != 0)
         return r < 0 ? r : se_ids_add(ids, &id, 1);
     r = symbols(bpe, work, piece, len_b, bytes);
-    if (r == 0 && work->n > FEW)
-        r = merge_many(bpe, work);
-    else if (r == 0)
-        merge_few(bpe, work->symbol, &work->n);
-    for (size_t i = 0; r == 0 && i < work->n; i++)
-        r = se_ids_add(ids, &work->symbol[i].id, 1);
-    return r;
+    return r == 0 ? merge(bpe, work, ids) : r;
 }

@@ -26,8 +26,10 @@ struct se_bpe {
     struct se_vocab vocab;
     struct se_bpe_merge *merge; /* hashed by (left, right): mask + 1 places */
     uint32_t n, mask;
-    uint32_t of_byte[256];     /* id of a byte's character in the byte-level alphabet */
-    uint32_t of_ascii[128];    /* id of the character itself */
+    uint64_t *joint;        /* pairs of characters' ids that some merge brings together, hashed */
+    bool cuts;              /* where no joint is, a piece may be cut before it is merged */
+    uint32_t of_byte[256];  /* id of a byte's character in the byte-level alphabet */
+    uint32_t of_ascii[128]; /* id of the character itself */
     uint32_t of_fallback[256]; /* id of "<0x0A>", when byte_fallback */
     uint32_t unknown;          /* id for what has no id; unknown_named: unk_token is set */
     bool unknown_named;
@@ -43,8 +45,13 @@ int se_bpe_byte_of_char(uint32_t character);
 
 /* Room for n merges, after vocab is filled. 0 or -ENOMEM. */
 int se_bpe_init(struct se_bpe *bpe, uint32_t n);
-/* A later one of the same pair replaces the earlier. */
-void se_bpe_add(struct se_bpe *bpe, uint32_t left, uint32_t right, uint32_t rank, uint32_t id);
+struct se_bpe_side {
+    const char *text; /* not empty */
+    size_t len_b;
+    uint32_t id;
+};
+/* side[0] and side[1] merge to id. A later one of the same pair replaces the earlier. */
+void se_bpe_add(struct se_bpe *bpe, const struct se_bpe_side side[2], uint32_t rank, uint32_t id);
 /* Looks up the ids of single bytes and characters, when vocab is complete. */
 void se_bpe_ready(struct se_bpe *bpe);
 void se_bpe_fini(struct se_bpe *bpe);

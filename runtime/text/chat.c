@@ -42,28 +42,50 @@ struct family {
 /* The first that fits is the one, so the particular stand before the general. What a row
  * excludes are known variations that would lay out something else. */
 static const struct family families[] = {
-    { SE_CHAT_QWEN3, "chatml-qwen3", chatml_tokens,
+    { SE_CHAT_QWEN3,
+      "chatml-qwen3",
+      chatml_tokens,
       { "<|im_start|>", "<|im_end|>", "</think>", "enable_thinking" },
-      { "assistant\n<think>\n'", "bos_token", "<|im_start|>system\nY", "| trim", "|trim" }, NULL },
-    { SE_CHAT_QWEN2_5, "chatml-qwen2.5", chatml_tokens,
+      { "assistant\n<think>\n'", "bos_token", "<|im_start|>system\nY", "| trim", "|trim" },
+      NULL },
+    { SE_CHAT_QWEN2_5,
+      "chatml-qwen2.5",
+      chatml_tokens,
       { "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful "
         "assistant.<|im_end|>\n" },
       { "think>", "bos_token", "| trim", "|trim" },
       "You are Qwen, created by Alibaba Cloud. You are a helpful assistant." },
-    { SE_CHAT_QWEN2, "chatml-qwen2", chatml_tokens,
+    { SE_CHAT_QWEN2,
+      "chatml-qwen2",
+      chatml_tokens,
       { "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n" },
-      { "think>", "bos_token", "| trim", "|trim" }, "You are a helpful assistant." },
-    { SE_CHAT_CHATML, "chatml", chatml_tokens,
+      { "think>", "bos_token", "| trim", "|trim" },
+      "You are a helpful assistant." },
+    { SE_CHAT_CHATML,
+      "chatml",
+      chatml_tokens,
       { "<|im_start|>", "<|im_end|>", "<|im_start|>assistant\n" },
-      { "think>", "bos_token", "| trim", "|trim", "system_message", "system_prompt" }, NULL },
-    { SE_CHAT_LLAMA3_1, "llama3-3.1", llama3_tokens,
+      { "think>", "bos_token", "| trim", "|trim", "system_message", "system_prompt" },
+      NULL },
+    { SE_CHAT_LLAMA3_1,
+      "llama3-3.1",
+      llama3_tokens,
       { "<|start_header_id|>", "<|eot_id|>", "Cutting Knowledge Date: December 2023\n",
-        "Today Date: ", "26 Jul 2024" }, { "think>" }, NULL },
-    { SE_CHAT_LLAMA3, "llama3", llama3_tokens,
+        "Today Date: ", "26 Jul 2024" },
+      { "think>" },
+      NULL },
+    { SE_CHAT_LLAMA3,
+      "llama3",
+      llama3_tokens,
       { "<|start_header_id|>", "<|end_header_id|>\n\n", "<|eot_id|>", "bos_token", "trim" },
-      { "think>", "Knowledge Date", "system_message", "<|start_header_id|>system" }, NULL },
-    { SE_CHAT_PLAIN, "plain", plain_tokens,
-      { "<|user|>", "<|assistant|>", "<|end|>", "bos_token" }, { "\n", "<|system|>" }, NULL },
+      { "think>", "Knowledge Date", "system_message", "<|start_header_id|>system" },
+      NULL },
+    { SE_CHAT_PLAIN,
+      "plain",
+      plain_tokens,
+      { "<|user|>", "<|assistant|>", "<|end|>", "bos_token" },
+      { "\n", "<|system|>" },
+      NULL },
 };
 
 static const struct family *family_of(enum se_chat_family family)
@@ -211,8 +233,10 @@ static int find_tokens(const struct family *family, const struct se_tokenizer *t
 {
     for (size_t i = 0; family->tokens[i]; i++)
         if (se_tokenizer_find(tokenizer, family->tokens[i], &id[i]) < 0)
-            return se_fail(-ENOTSUP, "template %s needs the token %s, which the tokenizer does "
-                           "not have", family->name, family->tokens[i]);
+            return se_fail(-ENOTSUP,
+                           "template %s needs the token %s, which the tokenizer does "
+                           "not have",
+                           family->name, family->tokens[i]);
     return 0;
 }
 
@@ -378,9 +402,9 @@ static int check_turns(const struct family *family, const struct se_chat_turn *t
     bool answered = false, asked = false;
     for (size_t i = 0; i < n; i++) {
         if (!is(&turn[i], "system") && !is(&turn[i], "user") && !is(&turn[i], "assistant"))
-            return se_fail(-EINVAL, "a turn's role is system, user or assistant, not %s",
-                           se_utf8_quote((char[SE_UTF8_QUOTE_B]){ 0 }, turn[i].role,
-                                         strlen(turn[i].role)));
+            return se_fail(
+                -EINVAL, "a turn's role is system, user or assistant, not %s",
+                se_utf8_quote((char[SE_UTF8_QUOTE_B]){ 0 }, turn[i].role, strlen(turn[i].role)));
         asked = asked || is(&turn[i], "user");
         answered = !is(&turn[i], "user") && (answered || is(&turn[i], "assistant"));
     }

@@ -17,10 +17,10 @@ enum se_chat_family {
     SE_CHAT_CHATML, /* no system text but the one given */
     SE_CHAT_LLAMA3,
     SE_CHAT_PLAIN,
-    SE_CHAT_QWEN2,    /* chatml; "You are a helpful assistant." unless a system text is given */
-    SE_CHAT_QWEN2_5,  /* chatml; the same with "You are Qwen, created by Alibaba Cloud." */
-    SE_CHAT_QWEN3,    /* chatml; what the assistant thought in earlier turns is left out */
-    SE_CHAT_LLAMA3_1  /* llama3; always a system text, which begins with two dates */
+    SE_CHAT_QWEN2,   /* chatml; "You are a helpful assistant." unless a system text is given */
+    SE_CHAT_QWEN2_5, /* chatml; the same with "You are Qwen, created by Alibaba Cloud." */
+    SE_CHAT_QWEN3,   /* chatml; what the assistant thought in earlier turns is left out */
+    SE_CHAT_LLAMA3_1 /* llama3; always a system text, which begins with two dates */
 };
 
 struct se_chat_turn {

@@ -198,7 +198,9 @@ static void put_token(struct se_decoder *decoder, const struct se_decode_entry *
     const struct se_decode *decode = &decoder->tokenizer->decode;
     const char *text = decode->pool.data + entry->at;
     switch (decode->kind) {
-    case SE_DECODE_METASPACE: put_marked(decoder, text, entry->len, out); return;
+    case SE_DECODE_METASPACE:
+        put_marked(decoder, text, entry->len, out);
+        return;
     case SE_DECODE_JOIN:
         if (decoder->begun)
             put_text(decoder, " ", 1, out);
@@ -206,7 +208,8 @@ static void put_token(struct se_decoder *decoder, const struct se_decode_entry *
         decoder->begun = true;
         return;
     case SE_DECODE_BYTES:
-    case SE_DECODE_PARTS: break;
+    case SE_DECODE_PARTS:
+        break;
     }
     if (entry->whole && decoder->n_held == 0) {
         put_text(decoder, text, entry->len, out);

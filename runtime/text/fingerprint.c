@@ -77,8 +77,8 @@ static void put_bpe(struct print *print, const struct se_bpe *bpe)
     put_number(print, sum);
     put_number(print, bpe->unknown_named);
     put_number(print, bpe->unknown);
-    put_number(print, (uint64_t)bpe->fuse_unknown << 2 | bpe->byte_fallback << 1 |
-                          bpe->whole_first);
+    put_number(print,
+               (uint64_t)bpe->fuse_unknown << 2 | bpe->byte_fallback << 1 | bpe->whole_first);
 }
 
 static void put_added(struct print *print, const struct se_tokenizer *tokenizer)

@@ -144,8 +144,12 @@ static int load_replace(struct se_load *load, const json_t *object)
 static int load_normalizers(struct se_load *load, const json_t *object);
 
 static const struct se_load_row normalizer_rows[] = {
-    { "NFC", load_nfc },         { "NFD", load_nfd },         { "NFKC", load_nfkc },
-    { "NFKD", load_nfkd },       { "Prepend", load_prepend }, { "Replace", load_replace },
+    { "NFC", load_nfc },
+    { "NFD", load_nfd },
+    { "NFKC", load_nfkc },
+    { "NFKD", load_nfkd },
+    { "Prepend", load_prepend },
+    { "Replace", load_replace },
     { "Sequence", load_normalizers },
 };
 
@@ -247,8 +251,8 @@ static int load_split(struct se_load *load, const json_t *object)
         r = se_read_flag(load->name, object, "invert", false, &step->invert);
     if (r < 0)
         return r;
-    return literal ? se_pattern_new_literal(&step->pattern, load->name, text, len_b) :
-                     se_pattern_new(&step->pattern, load->name, text, len_b);
+    return literal ? se_pattern_new_literal(&step->pattern, load->name, text, len_b)
+                   : se_pattern_new(&step->pattern, load->name, text, len_b);
 }
 
 static int load_digits(struct se_load *load, const json_t *object)
@@ -265,8 +269,7 @@ static int load_digits(struct se_load *load, const json_t *object)
 }
 
 /* prepend_scheme, or what stood for it in older files: add_prefix_space. */
-static int read_scheme(struct se_load *load, const json_t *object,
-                       enum se_pretoken_scheme *scheme)
+static int read_scheme(struct se_load *load, const json_t *object, enum se_pretoken_scheme *scheme)
 {
     static const char *const names[] = {
         [SE_PRETOKEN_FIRST] = "first",
@@ -316,8 +319,8 @@ static int load_metaspace(struct se_load *load, const json_t *object)
 static int load_pre_tokenizers(struct se_load *load, const json_t *object);
 
 static const struct se_load_row pre_tokenizer_rows[] = {
-    { "ByteLevel", load_byte_level }, { "Split", load_split },
-    { "Digits", load_digits },        { "Metaspace", load_metaspace },
+    { "ByteLevel", load_byte_level },    { "Split", load_split },
+    { "Digits", load_digits },           { "Metaspace", load_metaspace },
     { "Sequence", load_pre_tokenizers },
 };
 
@@ -339,9 +342,9 @@ int se_load_pre_tokenizer(struct se_load *load, const json_t *root)
 static int set_decode(struct se_load *load, enum se_decode_kind kind)
 {
     struct se_decode *decode = &load->to->decode;
-    if (decode->kind != SE_DECODE_JOIN &&
-        (decode->kind != kind || kind != SE_DECODE_PARTS))
-        return se_fail(-ENOTSUP, "%s: ByteLevel or Metaspace beside another decoder is not supported",
+    if (decode->kind != SE_DECODE_JOIN && (decode->kind != kind || kind != SE_DECODE_PARTS))
+        return se_fail(-ENOTSUP,
+                       "%s: ByteLevel or Metaspace beside another decoder is not supported",
                        load->name);
     decode->kind = kind;
     return 0;
@@ -435,9 +438,12 @@ static int load_decode_metaspace(struct se_load *load, const json_t *object)
 static int load_decoders(struct se_load *load, const json_t *object);
 
 static const struct se_load_row decoder_rows[] = {
-    { "ByteLevel", load_decode_bytes },       { "Replace", load_decode_replace },
-    { "ByteFallback", load_decode_fallback }, { "Fuse", load_decode_fuse },
-    { "Strip", load_decode_strip },           { "Metaspace", load_decode_metaspace },
+    { "ByteLevel", load_decode_bytes },
+    { "Replace", load_decode_replace },
+    { "ByteFallback", load_decode_fallback },
+    { "Fuse", load_decode_fuse },
+    { "Strip", load_decode_strip },
+    { "Metaspace", load_decode_metaspace },
     { "Sequence", load_decoders },
 };
 

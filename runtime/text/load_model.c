@@ -27,8 +27,7 @@ static int load_vocab(struct se_load *load, const json_t *model)
     int r = se_vocab_init(&to->bpe.vocab, (uint32_t)json_object_size(vocab));
     if (r < 0)
         return r;
-    json_object_foreach(vocab, text, value)
-    {
+    json_object_foreach(vocab, text, value) {
         size_t len_b = strlen(text); /* a key has no NUL in it: the document was refused else */
         json_int_t id = json_integer_value(value);
         if (!json_is_integer(value) || id < 0 || id >= SE_TOKENIZER_IDS_MAX)
@@ -45,14 +44,8 @@ static int load_vocab(struct se_load *load, const json_t *model)
 
 /* --- merges -------------------------------------------------------------------------------- */
 
-struct side {
-    const char *text;
-    size_t len_b;
-    uint32_t id;
-};
-
 /* "a b" or ["a", "b"]. */
-static bool read_sides(const json_t *merge, struct side side[2])
+static bool read_sides(const json_t *merge, struct se_bpe_side side[2])
 {
     if (json_is_string(merge)) {
         const char *text = json_string_value(merge);
@@ -60,14 +53,14 @@ static bool read_sides(const json_t *merge, struct side side[2])
         const char *gap = memchr(text, ' ', len_b);
         if (!gap || memchr(gap + 1, ' ', len_b - (size_t)(gap + 1 - text)))
             return false;
-        side[0] = (struct side){ text, (size_t)(gap - text), 0 };
-        side[1] = (struct side){ gap + 1, len_b - side[0].len_b - 1, 0 };
+        side[0] = (struct se_bpe_side){ text, (size_t)(gap - text), 0 };
+        side[1] = (struct se_bpe_side){ gap + 1, len_b - side[0].len_b - 1, 0 };
     } else if (json_is_array(merge) && json_array_size(merge) == 2) {
         for (size_t i = 0; i < 2; i++) {
             const json_t *text = json_array_get(merge, i);
             if (!json_is_string(text))
                 return false;
-            side[i] = (struct side){ json_string_value(text), json_string_length(text), 0 };
+            side[i] = (struct se_bpe_side){ json_string_value(text), json_string_length(text), 0 };
         }
     } else {
         return false;
@@ -80,7 +73,7 @@ static int load_merge(struct se_load *load, const json_t *merge, uint32_t rank,
                       struct se_buf *joined)
 {
     struct se_bpe *bpe = &load->to->bpe;
-    struct side side[2];
+    struct se_bpe_side side[2];
     uint32_t id;
     if (!read_sides(merge, side))
         return se_fail(-EINVAL, "%s: merge %lu is not a pair of texts", load->name,
@@ -98,7 +91,7 @@ static int load_merge(struct se_load *load, const json_t *merge, uint32_t rank,
     if (!se_vocab_find(&bpe->vocab, joined->data, joined->n, &id))
         return se_fail(-EINVAL, "%s: merge %lu: %s is not in the vocabulary", load->name,
                        (unsigned long)rank, QUOTE(joined->data, joined->n));
-    se_bpe_add(bpe, side[0].id, side[1].id, rank, id);
+    se_bpe_add(bpe, side, rank, id);
     return 0;
 }
 
@@ -236,8 +229,7 @@ static int load_added(struct se_load *load, const json_t *object, uint32_t *next
                        load->name, len_b, SE_ADDED_MAX_B);
     uint32_t given = id_given(to, text, len_b, next);
     if (given != token->id)
-        return se_fail(-EINVAL,
-                       "%s: added token %s has the id %lu, which the vocabulary makes %lu",
+        return se_fail(-EINVAL, "%s: added token %s has the id %lu, which the vocabulary makes %lu",
                        load->name, QUOTE(text, len_b), (unsigned long)token->id,
                        (unsigned long)given);
     r = se_vocab_add(&to->added_vocab, text, len_b, token->id);
@@ -266,8 +258,10 @@ static int fill_sets(struct se_load *load, bool special)
         }
         r = se_normalize_run(&to->normalize, &work, text, len_b, &text, &len_b);
         if (r == 0 && (len_b == 0 || len_b > SE_ADDED_MAX_B))
-            r = se_fail(-ENOTSUP, "%s: an added token of which %zu bytes are left when it is "
-                        "normalised is not supported", load->name, len_b);
+            r = se_fail(-ENOTSUP,
+                        "%s: an added token of which %zu bytes are left when it is "
+                        "normalised is not supported",
+                        load->name, len_b);
         if (r == 0)
             r = se_added_add(&to->normal, text, len_b, i);
     }
@@ -375,8 +369,10 @@ static int read_template(struct se_load *load, const json_t *object, struct se_i
         if (text)
             r = se_read_text(load->name, text, "id", &name, &name_b);
         if (r == 0 && (!text || text_seen || strcmp(name, "A") != 0))
-            r = se_fail(-ENOTSUP, "%s: a template of other pieces than special tokens around one "
-                        "text is not supported", load->name);
+            r = se_fail(-ENOTSUP,
+                        "%s: a template of other pieces than special tokens around one "
+                        "text is not supported",
+                        load->name);
         text_seen = true;
     }
     if (r == 0 && !text_seen)

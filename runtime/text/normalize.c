@@ -39,7 +39,8 @@ static size_t same(const char *text, size_t len_b, bool nfc)
 {
     unsigned char first = nfc ? 0xcc : 0x80; /* of U+0300; no character but ASCII */
     size_t at = 0, last = 0;
-    for (; at < len_b && (unsigned char)text[at] < first; at += se_utf8_len((unsigned char)text[at]))
+    for (; at < len_b && (unsigned char)text[at] < first;
+         at += se_utf8_len((unsigned char)text[at]))
         last = at;
     return at >= len_b ? len_b : last;
 }

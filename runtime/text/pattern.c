@@ -164,8 +164,7 @@ static bool folds_to_one(char a, char b)
 {
     a |= 0x20;
     b |= 0x20;
-    return (a == 's' && (b == 's' || b == 't')) ||
-           (a == 'f' && (b == 'f' || b == 'i' || b == 'l'));
+    return (a == 's' && (b == 's' || b == 't')) || (a == 'f' && (b == 'f' || b == 'i' || b == 'l'));
 }
 
 static bool walk_literal(struct walk *w)
@@ -187,11 +186,16 @@ static bool walk_item(struct walk *w)
 {
     char c = peek(w);
     switch (c) {
-    case '|': w->at++; return true;
-    case '(': w->at++; return walk_group(w);
+    case '|':
+        w->at++;
+        return true;
+    case '(':
+        w->at++;
+        return walk_group(w);
     case '*':
     case '+':
-    case '?': return odd(w, "a quantifier of nothing");
+    case '?':
+        return odd(w, "a quantifier of nothing");
     case ')':
         w->at++;
         if (w->depth == 0)
@@ -200,9 +204,14 @@ static bool walk_item(struct walk *w)
             w->caseless = 0;
         w->depth--;
         return walk_quantifier(w);
-    case '[': w->at++; return walk_class(w) && walk_quantifier(w);
-    case '\\': w->at++; return walk_escape(w) && walk_quantifier(w);
-    default: return walk_literal(w) && walk_quantifier(w);
+    case '[':
+        w->at++;
+        return walk_class(w) && walk_quantifier(w);
+    case '\\':
+        w->at++;
+        return walk_escape(w) && walk_quantifier(w);
+    default:
+        return walk_literal(w) && walk_quantifier(w);
     }
 }
 
@@ -226,8 +235,8 @@ static int compile(struct se_pattern *pattern, const char *name, uint32_t option
     if (!context)
         return se_fail(-ENOMEM, "out of memory");
     pcre2_set_newline(context, PCRE2_NEWLINE_LF); /* however the library was built */
-    pattern->code = pcre2_compile((PCRE2_SPTR8)pattern->text, pattern->len_b, options, &error, &at,
-                                  context);
+    pattern->code =
+        pcre2_compile((PCRE2_SPTR8)pattern->text, pattern->len_b, options, &error, &at, context);
     if (!pattern->code) {
         pcre2_get_error_message(error, message, sizeof message);
         r = se_fail(-EINVAL, "%s: pattern %s: %s", name, pattern->quoted, message);

@@ -39,9 +39,9 @@ struct split {
     struct run *run;
     unsigned number; /* of the step */
     const char *text;
-    bool first;       /* the text is */
-    bool held;        /* [start, end) is a piece to come */
-    bool was_match;   /* the part before this one */
+    bool first;     /* the text is */
+    bool held;      /* [start, end) is a piece to come */
+    bool was_match; /* the part before this one */
     size_t start, end;
 };
 
@@ -71,14 +71,21 @@ static int part(struct split *s, size_t start, size_t end, bool match)
     if (start == end)
         return 0;
     switch (step->keep) {
-    case SE_PRETOKEN_ISOLATED: break;
+    case SE_PRETOKEN_ISOLATED:
+        break;
     case SE_PRETOKEN_REMOVED:
         if (is)
             return 0;
         break;
-    case SE_PRETOKEN_WITH_PREVIOUS: join = is && !s->was_match && s->held; break;
-    case SE_PRETOKEN_WITH_NEXT: join = !is && s->was_match && s->held; break;
-    case SE_PRETOKEN_CONTIGUOUS: join = is == s->was_match && s->held; break;
+    case SE_PRETOKEN_WITH_PREVIOUS:
+        join = is && !s->was_match && s->held;
+        break;
+    case SE_PRETOKEN_WITH_NEXT:
+        join = !is && s->was_match && s->held;
+        break;
+    case SE_PRETOKEN_CONTIGUOUS:
+        join = is == s->was_match && s->held;
+        break;
     }
     s->was_match = is;
     if (!join)
@@ -144,7 +151,8 @@ static int metaspace(struct run *run, unsigned number, const char *text, size_t 
     size_t mark_b = strlen(step->replacement);
     struct se_buf *buf = &run->work->text[number];
     bool has = text[0] == ' ' || (len_b >= mark_b && memcmp(text, step->replacement, mark_b) == 0);
-    bool wanted = step->scheme == SE_PRETOKEN_ALWAYS || (step->scheme == SE_PRETOKEN_FIRST && first);
+    bool wanted =
+        step->scheme == SE_PRETOKEN_ALWAYS || (step->scheme == SE_PRETOKEN_FIRST && first);
     int r = 0;
     buf->n = 0;
     if (wanted && !has)
@@ -169,9 +177,12 @@ static int run_step(struct run *run, unsigned number, const char *text, size_t l
     if (number == run->pretoken->n)
         return run->fn(run->context, text, len_b);
     switch (run->pretoken->step[number].kind) {
-    case SE_PRETOKEN_SPLIT: return split(run, number, text, len_b, first);
-    case SE_PRETOKEN_SPACE: return space(run, number, text, len_b, first);
-    case SE_PRETOKEN_METASPACE: return metaspace(run, number, text, len_b, first);
+    case SE_PRETOKEN_SPLIT:
+        return split(run, number, text, len_b, first);
+    case SE_PRETOKEN_SPACE:
+        return space(run, number, text, len_b, first);
+    case SE_PRETOKEN_METASPACE:
+        return metaspace(run, number, text, len_b, first);
     }
     return 0;
 }

@@ -18,11 +18,11 @@
 enum se_pretoken_kind { SE_PRETOKEN_SPLIT, SE_PRETOKEN_SPACE, SE_PRETOKEN_METASPACE };
 
 enum se_pretoken_keep { /* what becomes of a match of the pattern */
-    SE_PRETOKEN_ISOLATED,
-    SE_PRETOKEN_REMOVED,
-    SE_PRETOKEN_WITH_PREVIOUS,
-    SE_PRETOKEN_WITH_NEXT,
-    SE_PRETOKEN_CONTIGUOUS
+                        SE_PRETOKEN_ISOLATED,
+                        SE_PRETOKEN_REMOVED,
+                        SE_PRETOKEN_WITH_PREVIOUS,
+                        SE_PRETOKEN_WITH_NEXT,
+                        SE_PRETOKEN_CONTIGUOUS
 };
 
 enum se_pretoken_scheme { SE_PRETOKEN_FIRST, SE_PRETOKEN_ALWAYS, SE_PRETOKEN_NEVER };

@@ -127,8 +127,7 @@ static int put_between(struct encode *e, const struct se_added_set *set, const c
     int number, r = 0;
     while ((number = se_added_next(set, &search, text, len_b, e->plain, &start, &end)) >= 0) {
         if (search.covered < start)
-            r = put(e, text + search.covered, start - search.covered,
-                    first && search.covered == 0);
+            r = put(e, text + search.covered, start - search.covered, first && search.covered == 0);
         if (r == 0)
             r = se_ids_add(e->ids, &set->token[number].id, 1);
         if (r < 0)

@@ -8,9 +8,12 @@ uint32_t se_utf8_get(const char *text)
 {
     const unsigned char *b = (const unsigned char *)text;
     switch (se_utf8_len(b[0])) {
-    case 1: return b[0];
-    case 2: return (b[0] & 0x1fu) << 6 | (b[1] & 0x3fu);
-    case 3: return (b[0] & 0x0fu) << 12 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
+    case 1:
+        return b[0];
+    case 2:
+        return (b[0] & 0x1fu) << 6 | (b[1] & 0x3fu);
+    case 3:
+        return (b[0] & 0x0fu) << 12 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
     default:
         return (b[0] & 0x07u) << 18 | (b[1] & 0x3fu) << 12 | (b[2] & 0x3fu) << 6 | (b[3] & 0x3fu);
     }

@@ -25,7 +25,8 @@ static void decode(const struct se_tokenizer *t, const struct se_ids *ids, bool 
         if (!se_utf8_valid(out.data, out.n))
             abort();
     }
-    if (se_decoder_end(&decoder, &out.data, &out.n, &out.cap) < 0 || !se_utf8_valid(out.data, out.n))
+    if (se_decoder_end(&decoder, &out.data, &out.n, &out.cap) < 0 ||
+        !se_utf8_valid(out.data, out.n))
         abort();
     se_buf_fini(&out);
 }
@@ -44,7 +45,8 @@ static void encode(const struct se_tokenizer *t, const char *text, size_t len_b)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char some[] = "Hello  w\u00f6rld's\n\n 123 <s>\u0301 \U0001f600\xe2\x82 \u2581x\t<|e|>";
+    static const char some[] =
+        "Hello  w\u00f6rld's\n\n 123 <s>\u0301 \U0001f600\xe2\x82 \u2581x\t<|e|>";
     struct se_tokenizer *t = NULL;
     const uint8_t *nul = memchr(data, 0, size);
     size_t json_b = nul ? (size_t)(nul - data) : size;

@@ -9,8 +9,8 @@
 #include "runtime/base/mem.h"
 
 const char *const golden_families[] = {
-    "gpt2", "llama3", "qwen2", "llama2", "metaspace", "metaspace-split", "flags", "o200k", "splits",
-    "tales",
+    "gpt2",  "llama3", "qwen2",  "llama2", "metaspace", "metaspace-split",
+    "flags", "o200k",  "splits", "tales",
 };
 _Static_assert(sizeof golden_families / sizeof *golden_families == GOLDEN_FAMILIES, "all of them");
 
@@ -85,8 +85,9 @@ struct golden_strings golden_strings(void)
             const json_t *run = json_array_get(line, k), *unit = json_array_get(run, 0);
             json_int_t times = json_integer_value(json_array_get(run, 1));
             for (json_int_t t = 0; t < times; t++)
-                assert_int_equal(se_buf_add(&strings.text[i], json_string_value(unit),
-                                            json_string_length(unit)), 0);
+                assert_int_equal(
+                    se_buf_add(&strings.text[i], json_string_value(unit), json_string_length(unit)),
+                    0);
         }
     }
     json_decref(lines);

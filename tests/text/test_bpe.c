@@ -16,7 +16,8 @@ enum { LETTERS = 4, TOKENS_MAX = 120, TOKEN_B = 24, MERGES_MAX = 200, TEXT_MAX =
 struct random_bpe {
     struct se_bpe bpe;
     struct {
-        uint32_t left, right, id;
+        struct se_vocab_entry left, right;
+        uint32_t id;
     } merge[MERGES_MAX];
     uint32_t n_merges;
 };
@@ -38,6 +39,15 @@ static const struct se_vocab_entry *some_token(struct se_bpe *bpe, struct se_rng
     return &bpe->vocab.entry[se_rng_below(rng, bpe->vocab.n)];
 }
 
+static void add_merge(struct random_bpe *random, uint32_t number, uint32_t rank)
+{
+    const char *pool = random->bpe.vocab.pool.data;
+    struct se_vocab_entry left = random->merge[number].left, right = random->merge[number].right;
+    const struct se_bpe_side side[2] = { { pool + left.at, left.len, left.id },
+                                         { pool + right.at, right.len, right.id } };
+    se_bpe_add(&random->bpe, side, rank, random->merge[number].id);
+}
+
 /* A few letters, and merges of tokens drawn from those there are already; the same token
  * may come about in several ways, and a merge may stand before one that it needs. */
 static void make(struct random_bpe *random, struct se_rng *rng)
@@ -57,8 +67,8 @@ static void make(struct random_bpe *random, struct se_rng *rng)
         memcpy(text, bpe->vocab.pool.data + left.at, left.len);
         memcpy(text + left.len, bpe->vocab.pool.data + right.at, right.len);
         uint32_t id = add_token(bpe, text, left.len + right.len);
-        random->merge[random->n_merges].left = left.id;
-        random->merge[random->n_merges].right = right.id;
+        random->merge[random->n_merges].left = left;
+        random->merge[random->n_merges].right = right;
         random->merge[random->n_merges++].id = id;
     }
     assert_int_equal(se_bpe_init(bpe, random->n_merges), 0);
@@ -71,9 +81,10 @@ static void make(struct random_bpe *random, struct se_rng *rng)
         order[i - 1] = old;
     }
     for (uint32_t i = 0; i < random->n_merges; i++)
-        se_bpe_add(bpe, random->merge[order[i]].left, random->merge[order[i]].right, i,
-                   random->merge[order[i]].id);
+        add_merge(random, order[i], i);
+    bpe->unknown = SE_BPE_NONE;
     se_bpe_ready(bpe);
+    assert_true(bpe->cuts);
 }
 
 /* The merge of a pair, by looking at every place of the table. */

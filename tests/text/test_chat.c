@@ -93,8 +93,8 @@ static void test_known(void **state)
 static void test_unknown(void **state)
 {
     static const char *const folders[] = {
-        "phi3", "zephyr", "llama2", "gemma", "own-system", "chatml-bos", "thinks-first", "trims",
-        "empty", "there-is-no-such-folder",
+        "phi3",       "zephyr",       "llama2", "gemma", "own-system",
+        "chatml-bos", "thinks-first", "trims",  "empty", "there-is-no-such-folder",
     };
     struct se_tokenizer *tokenizer = golden_open("qwen2");
     (void)state;

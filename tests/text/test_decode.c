@@ -36,8 +36,9 @@ static void test_repair(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct se_buf got = SE_BUF_NULL, wanted = SE_BUF_NULL;
         for (const char *c = rows[i].repaired; *c; c++)
-            assert_int_equal(*c == '?' ? se_buf_add(&wanted, SE_UTF8_REPLACEMENT, 3) :
-                                         se_buf_add(&wanted, c, 1), 0);
+            assert_int_equal(*c == '?' ? se_buf_add(&wanted, SE_UTF8_REPLACEMENT, 3)
+                                       : se_buf_add(&wanted, c, 1),
+                             0);
         assert_int_equal(se_utf8_repair(rows[i].bytes, strlen(rows[i].bytes), &got), 0);
         assert_int_equal(got.n, wanted.n);
         if (got.n > 0)
@@ -68,8 +69,8 @@ static size_t some_bytes(struct se_rng *rng, unsigned char *bytes, size_t max)
                                             0xed, 0xf0, 0x90, 0xf4, 0x8f, 0xff, 0xc0, 0xf5 };
     size_t n = se_rng_below(rng, (uint32_t)max);
     for (size_t i = 0; i < n; i++)
-        bytes[i] = se_rng_below(rng, 4) ? likely[se_rng_below(rng, sizeof likely)] :
-                                          (unsigned char)se_rng_u32(rng);
+        bytes[i] = se_rng_below(rng, 4) ? likely[se_rng_below(rng, sizeof likely)]
+                                        : (unsigned char)se_rng_u32(rng);
     return n;
 }
 
@@ -85,8 +86,11 @@ static void find_bytes(const struct se_tokenizer *t, bool fallback, uint32_t id[
             continue;
         }
         unsigned n = b > 0x20 && b < 0x7f ? 1 : 0;
-        uint32_t c = n ? b : b <= 0x20 ? 0x100 + b : b == 0xad ? 0x143 :
-                     b >= 0xa1 ? b : 0x121 + b - 0x7f;
+        uint32_t c = n           ? b
+                     : b <= 0x20 ? 0x100 + b
+                     : b == 0xad ? 0x143
+                     : b >= 0xa1 ? b
+                                 : 0x121 + b - 0x7f;
         name[se_utf8_put(c, name)] = '\0';
         assert_int_equal(se_tokenizer_find(t, name, &id[b]), 0);
     }

@@ -39,8 +39,9 @@ static bool same_ids(const char *family, size_t number, const struct se_ids *ids
     }
     if (apart == SIZE_MAX && ids->n == n)
         return true;
-    print_error("%s, string %zu: %zu ids, wanted %u; the first other one is number %zu, wanted %u\n",
-                family, number, ids->n, n, apart, wanted);
+    print_error(
+        "%s, string %zu: %zu ids, wanted %u; the first other one is number %zu, wanted %u\n",
+        family, number, ids->n, n, apart, wanted);
     golden_show("  the string", strings.text[number].data, strings.text[number].n);
     return false;
 }
@@ -92,8 +93,8 @@ static struct se_buf decode(const struct se_tokenizer *tokenizer, const uint32_t
     se_decoder_init(&decoder, tokenizer, skip_special);
     for (size_t i = 0; i <= n; i++) {
         size_t before = text.n;
-        int r = i == n ? se_decoder_end(&decoder, &text.data, &text.n, &text.cap) :
-                         se_decoder_add(&decoder, id[i], &text.data, &text.n, &text.cap);
+        int r = i == n ? se_decoder_end(&decoder, &text.data, &text.n, &text.cap)
+                       : se_decoder_add(&decoder, id[i], &text.data, &text.n, &text.cap);
         if (r < 0)
             fail_msg("%s", se_err_text());
         assert_true(se_utf8_valid(text.data + before, text.n - before));
@@ -117,8 +118,7 @@ static void check_decode(const char *family)
     json_t *lines = golden_lines(family, "decode.jsonl"), *line;
     size_t number, k;
     assert_true(json_array_size(lines) >= 300);
-    json_array_foreach(lines, number, line)
-    {
+    json_array_foreach(lines, number, line) {
         const json_t *list = json_array_get(line, 0);
         size_t n = json_array_size(list);
         uint32_t *id = se_mem_new(n, sizeof *id);
@@ -151,8 +151,9 @@ static void test_round_trip(void **state)
         struct se_tokenizer *tokenizer = golden_open(lossless[f]);
         for (size_t i = 0; i < strings.n; i++) {
             struct se_ids ids = SE_IDS_NULL;
-            assert_int_equal(se_tokenizer_encode(tokenizer, strings.text[i].data,
-                                                 strings.text[i].n, 0, &ids), 0);
+            assert_int_equal(
+                se_tokenizer_encode(tokenizer, strings.text[i].data, strings.text[i].n, 0, &ids),
+                0);
             struct se_buf text = decode(tokenizer, ids.id, ids.n, false);
             assert_int_equal(text.n, strings.text[i].n);
             if (text.n > 0)

@@ -38,10 +38,10 @@ static void check_table(const struct refused *row, size_t n)
         check_refused(row[i].json, strlen(row[i].json), row[i].code, row[i].says);
 }
 
-#define CHECK(...)                                                                                 \
-    do {                                                                                           \
-        const struct refused rows[] = { __VA_ARGS__ };                                             \
-        check_table(rows, sizeof rows / sizeof *rows);                                             \
+#define CHECK(...) \
+    do { \
+        const struct refused rows[] = { __VA_ARGS__ }; \
+        check_table(rows, sizeof rows / sizeof *rows); \
     } while (0)
 
 static void test_kinds_by_name(void **state)
@@ -52,23 +52,34 @@ static void test_kinds_by_name(void **state)
           { -ENOTSUP, "{\"model\":{\"type\":\"WordLevel\",\"vocab\":{}}}", "WordLevel" },
           { -ENOTSUP, "{\"model\":{\"type\":\"a\\nb\\u0000\"}}", "\"a\\x0Ab\\x00\"" },
           { -ENOTSUP, "{\"normalizer\":{\"type\":\"Lowercase\"}}", "normalizer \"Lowercase\"" },
-          { -ENOTSUP, "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Nmt\"}]}}",
+          { -ENOTSUP,
+            "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Nmt\"}]}}",
             "Nmt" },
-          { -ENOTSUP, "{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" +\"},"
-                      "\"content\":\"\"}}", "Regex" },
+          { -ENOTSUP,
+            "{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" +\"},"
+            "\"content\":\"\"}}",
+            "Regex" },
           { -ENOTSUP, "{\"pre_tokenizer\":{\"type\":\"Whitespace\"}}",
             "pre_tokenizer \"Whitespace\"" },
-          { -ENOTSUP, "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["
-                      "{\"type\":\"ByteLevel\"},{\"type\":\"Digits\"}]}}", "after ByteLevel" },
-          { -ENOTSUP, "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},"
-                      "\"behavior\":\"Sideways\"}}", "Sideways" },
+          { -ENOTSUP,
+            "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["
+            "{\"type\":\"ByteLevel\"},{\"type\":\"Digits\"}]}}",
+            "after ByteLevel" },
+          { -ENOTSUP,
+            "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},"
+            "\"behavior\":\"Sideways\"}}",
+            "Sideways" },
           { -ENOTSUP, "{\"decoder\":{\"type\":\"WordPiece\"}}", "decoder \"WordPiece\"" },
-          { -ENOTSUP, "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteLevel\"},"
-                      "{\"type\":\"Fuse\"}]}}", "ByteLevel" },
+          { -ENOTSUP,
+            "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteLevel\"},"
+            "{\"type\":\"Fuse\"}]}}",
+            "ByteLevel" },
           { -ENOTSUP, "{\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}}",
             "Strip" },
-          { -ENOTSUP, "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},"
-                      "{\"type\":\"Strip\",\"content\":\" \",\"start\":0,\"stop\":1}]}}", "Strip" },
+          { -ENOTSUP,
+            "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},"
+            "{\"type\":\"Strip\",\"content\":\" \",\"start\":0,\"stop\":1}]}}",
+            "Strip" },
           { -ENOTSUP, "{" MODEL ",\"post_processor\":{\"type\":\"BertProcessing\"}}",
             "post_processor \"BertProcessing\"" },
           { -ENOTSUP, "{\"model\":{\"type\":\"BPE\",\"dropout\":0.1}}", "dropout" },
@@ -81,21 +92,49 @@ static void test_kinds_by_name(void **state)
 static void test_patterns_by_name(void **state)
 {
     static const char *const refused[] = {
-        "\\\\w+", "\\\\bx", "^a", "a$", "[a[b]]", "[a&&b]", "\\\\p{Han}", "\\\\p{^L}", "\\\\pL",
-        "a{2,3}+", "a{,3}", "(?i)a", "(?<n>a)", "\\\\1(a)", "(?i:ss)", "(?i:\\u00e9)", "a**", "+a",
-        "\\\\h", "\\\\x41", "[]a]", "a)", "((((((((((((((((((((((((((((((((((a", "a*", "",
+        "\\\\w+",
+        "\\\\bx",
+        "^a",
+        "a$",
+        "[a[b]]",
+        "[a&&b]",
+        "\\\\p{Han}",
+        "\\\\p{^L}",
+        "\\\\pL",
+        "a{2,3}+",
+        "a{,3}",
+        "(?i)a",
+        "(?<n>a)",
+        "\\\\1(a)",
+        "(?i:ss)",
+        "(?i:\\u00e9)",
+        "a**",
+        "+a",
+        "\\\\h",
+        "\\\\x41",
+        "[]a]",
+        "a)",
+        "((((((((((((((((((((((((((((((((((a",
+        "a*",
+        "",
     };
     (void)state;
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         char json[512];
-        snprintf(json, sizeof json, "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":"
-                 "{\"Regex\":\"%s\"},\"behavior\":\"Isolated\"}}", refused[i]);
+        snprintf(json, sizeof json,
+                 "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":"
+                 "{\"Regex\":\"%s\"},\"behavior\":\"Isolated\"}}",
+                 refused[i]);
         check_refused(json, strlen(json), -ENOTSUP, "not supported");
     }
-    CHECK({ -EINVAL, "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a\"},"
-                     "\"behavior\":\"Isolated\"}}", "pattern \"(a\"" },
-          { -EINVAL, "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[z-a]\"},"
-                     "\"behavior\":\"Isolated\"}}", "[z-a]" });
+    CHECK({ -EINVAL,
+            "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a\"},"
+            "\"behavior\":\"Isolated\"}}",
+            "pattern \"(a\"" },
+          { -EINVAL,
+            "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[z-a]\"},"
+            "\"behavior\":\"Isolated\"}}",
+            "[z-a]" });
 }
 
 static void test_broken(void **state)
@@ -104,7 +143,8 @@ static void test_broken(void **state)
     CHECK({ -EINVAL, "", "not JSON" }, { -EINVAL, "{", "not JSON: line 1" },
           { -EINVAL, "[]", "not a JSON object" },
           { -EINVAL, "{\"model\":{\"vocab\":{\"a\":0,\"a\":1}}}", "not JSON" },
-          { -EINVAL, "{\"a\":\"\xff\"}", "not JSON" }, { -EINVAL, "{\"a\":\"\\ud800\"}", "not JSON" },
+          { -EINVAL, "{\"a\":\"\xff\"}", "not JSON" },
+          { -EINVAL, "{\"a\":\"\\ud800\"}", "not JSON" },
           { -EINVAL, "{}", "\"model\" must be an object" },
           { -EINVAL, "{\"model\":7}", "\"model\" must be an object" },
           { -EINVAL, "{\"model\":{\"type\":7}}", "\"type\" must be a text" },
@@ -126,8 +166,10 @@ static void test_broken(void **state)
           { -EINVAL, "{\"model\":{\"type\":\"BPE\"," VOCAB ",\"merges\":[\"ab\"]}}",
             "merge 0 is not a pair" },
           { -EINVAL, "{\"model\":{\"type\":\"BPE\"," VOCAB ",\"merges\":[\"a b c\"]}}", "merge 0" },
-          { -EINVAL, "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\":0,\"a\":1},"
-                     "\"merges\":[[\"\",\"a\"]]}}", "merge 0" },
+          { -EINVAL,
+            "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\":0,\"a\":1},"
+            "\"merges\":[[\"\",\"a\"]]}}",
+            "merge 0" },
           { -EINVAL, "{\"model\":{\"type\":\"BPE\"," VOCAB ",\"merges\":[[\"a\",\"b\",\"c\"],7]}}",
             "merge 0" },
           { -EINVAL, "{\"model\":{\"type\":\"BPE\"," VOCAB ",\"merges\":{}}}", "merges" },
@@ -154,22 +196,32 @@ static void test_added_and_processors(void **state)
             "\"x\" has the id 9, which the vocabulary makes 4" },
           { -EINVAL, "{" MODEL ",\"added_tokens\":[{\"id\":1,\"content\":\"a\"}]}",
             "\"a\" has the id 1, which the vocabulary makes 0" },
-          { -EINVAL, "{" MODEL ",\"added_tokens\":[{\"id\":0,\"content\":\"a\"},"
-                     "{\"id\":0,\"content\":\"a\"}]}", "\"a\" is there twice" },
-          { -EINVAL, "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1},\"merges\":[]},"
-                     "\"added_tokens\":[{\"id\":1,\"content\":\"x\"}]}",
+          { -EINVAL,
+            "{" MODEL ",\"added_tokens\":[{\"id\":0,\"content\":\"a\"},"
+            "{\"id\":0,\"content\":\"a\"}]}",
+            "\"a\" is there twice" },
+          { -EINVAL,
+            "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1},\"merges\":[]},"
+            "\"added_tokens\":[{\"id\":1,\"content\":\"x\"}]}",
             "id 1 belongs to two tokens" },
           { -ENOTSUP, "{" MODEL ",\"added_tokens\":[{\"id\":4,\"content\":\"\"}]}", "0 bytes" },
           { -EINVAL, "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\"}}", "single" },
-          { -EINVAL, "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
-                     "{\"SpecialToken\":{\"id\":\"<s>\"}}]}}", "\"<s>\"" },
-          { -EINVAL, "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
-                     "{\"SpecialToken\":{\"id\":\"x\"}}],\"special_tokens\":{\"x\":{\"ids\":[4]}}}}",
+          { -EINVAL,
+            "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
+            "{\"SpecialToken\":{\"id\":\"<s>\"}}]}}",
+            "\"<s>\"" },
+          { -EINVAL,
+            "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
+            "{\"SpecialToken\":{\"id\":\"x\"}}],\"special_tokens\":{\"x\":{\"ids\":[4]}}}}",
             "an id of \"x\"" },
-          { -ENOTSUP, "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\","
-                      "\"single\":[]}}", "without the text" },
-          { -ENOTSUP, "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
-                      "{\"Sequence\":{\"id\":\"B\"}}]}}", "template" });
+          { -ENOTSUP,
+            "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\","
+            "\"single\":[]}}",
+            "without the text" },
+          { -ENOTSUP,
+            "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
+            "{\"Sequence\":{\"id\":\"B\"}}]}}",
+            "template" });
 }
 
 /* Every beginning of a whole file is refused, not only those of a short one. */
@@ -234,7 +286,8 @@ static void check_ids(const struct se_tokenizer *t, const char *text, size_t len
     se_ids_fini(&ids);
 }
 
-#define IDS(...) sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t), (uint32_t[]){ __VA_ARGS__ }
+#define IDS(...) \
+    sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t), (uint32_t[]) { __VA_ARGS__ }
 
 static void test_flags(void **state)
 {
@@ -303,8 +356,8 @@ static void test_invalid(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct se_ids ids = SE_IDS_NULL;
-        assert_int_equal(se_tokenizer_encode(t, rows[i].repaired, strlen(rows[i].repaired), 0, &ids),
-                         0);
+        assert_int_equal(
+            se_tokenizer_encode(t, rows[i].repaired, strlen(rows[i].repaired), 0, &ids), 0);
         check_ids(t, rows[i].bytes, strlen(rows[i].bytes), 0, ids.n, ids.id);
         se_ids_fini(&ids);
     }
@@ -324,7 +377,10 @@ static void test_long_run(void **state)
         for (int kind = 0; kind < 3; kind++) {
             struct se_ids ids = SE_IDS_NULL;
             for (size_t i = 0; i < N; i++)
-                text[i] = kind == 0 ? 'a' : kind == 1 ? ' ' : i % 2 ? '\xcc' : "\x81\xa3"[i / 2 % 2];
+                text[i] = kind == 0   ? 'a'
+                          : kind == 1 ? ' '
+                          : i % 2     ? '\xcc'
+                                      : "\x81\xa3"[i / 2 % 2];
             size_t skip = kind == 2; /* marks of two classes in turn, all to be sorted */
             assert_int_equal(se_tokenizer_encode(t, text + skip, N - 2 * skip, 0, &ids), 0);
             assert_true(ids.n > 1000);
@@ -413,12 +469,18 @@ static void test_fingerprint_is_fixed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds_by_name),   cmocka_unit_test(test_patterns_by_name),
-        cmocka_unit_test(test_broken),          cmocka_unit_test(test_added_and_processors),
-        cmocka_unit_test(test_truncated),       cmocka_unit_test(test_open),
-        cmocka_unit_test(test_find_and_size),   cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_unknown_missing), cmocka_unit_test(test_invalid),
-        cmocka_unit_test(test_long_run),        cmocka_unit_test(test_fingerprint),
+        cmocka_unit_test(test_kinds_by_name),
+        cmocka_unit_test(test_patterns_by_name),
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_added_and_processors),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_find_and_size),
+        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_unknown_missing),
+        cmocka_unit_test(test_invalid),
+        cmocka_unit_test(test_long_run),
+        cmocka_unit_test(test_fingerprint),
         cmocka_unit_test(test_fingerprint_is_fixed),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);

@@ -87,8 +87,8 @@ static void find_matches(struct se_pattern *pattern, bool *is)
             assert_int_equal(se_buf_add(&text, bytes, se_utf8_put(c, bytes)), 0);
         if (c % BLOCK != BLOCK - 1)
             continue;
-        assert_int_equal(se_pretoken_run(&pretoken, &work, text.data, text.n, true, note_member,
-                                         &members), 0);
+        assert_int_equal(
+            se_pretoken_run(&pretoken, &work, text.data, text.n, true, note_member, &members), 0);
         text.n = 0;
     }
     assert_true(members.pieces > 0);
@@ -109,9 +109,9 @@ static bool is[CHARACTERS];
 static void test_categories(void **state)
 {
     static const char *const names[] = {
-        "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps",
-        "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Co",
-        "L", "M", "N",
+        "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No",
+        "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So",
+        "Zs", "Zl", "Zp", "Cc", "Cf", "Co", "L",  "M",  "N",
     };
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -152,9 +152,9 @@ static void test_words(void **state)
 /* Digits goes by tables of its own. */
 static void test_numbers(void **state)
 {
-    struct se_tokenizer *t = golden_parse(
-        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]},"
-        "\"pre_tokenizer\":{\"type\":\"Digits\",\"individual_digits\":true}}");
+    struct se_tokenizer *t =
+        golden_parse("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]},"
+                     "\"pre_tokenizer\":{\"type\":\"Digits\",\"individual_digits\":true}}");
     (void)state;
     find_matches(t->pretoken.step[0].pattern, is);
     se_tokenizer_close(t);
@@ -233,7 +233,8 @@ static void test_forms(void **state)
             struct se_normalize normalize = { .step = { { .kind = forms[i] } }, .n = 1 };
             const char *out;
             size_t out_b;
-            assert_int_equal(se_normalize_run(&normalize, &work, text.data, text.n, &out, &out_b), 0);
+            assert_int_equal(se_normalize_run(&normalize, &work, text.data, text.n, &out, &out_b),
+                             0);
             if (crc32(out, out_b) != sum[i])
                 fail_msg("form %d of some character from U+%04X on differs", i, first);
         }
