@@ -28,8 +28,7 @@
 #include "kernels/lanes_set.h"
 
 #if SE_LANES
-#define TILED static inline __attribute__((always_inline)) /* arguments become constants */
-#define APART static __attribute__((noinline, unused))     /* one copy of many tiles */
+#define APART static __attribute__((noinline, unused)) /* one copy of many tiles */
 
 enum {
     PAGE_VECTORS = SE_PAGE_SLOTS / SE_LANES,
@@ -77,12 +76,12 @@ static inline uint32_t row_end(const struct attend_block *block, uint32_t pair)
     return next < block->n ? next : block->n;
 }
 
-TILED vf load_wide(const void *page, size_t at, bool half)
+SE_INLINE vf load_wide(const void *page, size_t at, bool half)
 {
     return half ? vf_load_half((const uint16_t *)page + at) : vf_load((const float *)page + at);
 }
 
-TILED vf load_wide_part(const void *page, size_t at, uint32_t n, bool half)
+SE_INLINE vf load_wide_part(const void *page, size_t at, uint32_t n, bool half)
 {
     return half ? vf_load_half_part((const uint16_t *)page + at, n)
                 : vf_load_part((const float *)page + at, n, 0);
@@ -91,8 +90,8 @@ TILED vf load_wide_part(const void *page, size_t at, uint32_t n, bool half)
 /* ---- scores ---- */
 
 /* Scores of a tile: pairs x pages sums in registers. query: [dim][pairs]. */
-TILED void score_tile(uint32_t pairs, uint32_t pages, bool half, const float *query, uint32_t dim,
-                      const void *const *key, float *scores, size_t stride)
+SE_INLINE void score_tile(uint32_t pairs, uint32_t pages, bool half, const float *query,
+                          uint32_t dim, const void *const *key, float *scores, size_t stride)
 {
     vf sum[SCORE_PAIRS][4 * PAGE_VECTORS];
     for (uint32_t i = 0; i < pairs; i++)
@@ -115,8 +114,9 @@ TILED void score_tile(uint32_t pairs, uint32_t pages, bool half, const float *qu
 }
 
 /* All pages, several at a time while there are that many. */
-TILED void score_pages(uint32_t pairs, uint32_t pages, bool half, const float *query, uint32_t dim,
-                       const void *const *key, uint32_t n_pages, float *scores, size_t stride)
+SE_INLINE void score_pages(uint32_t pairs, uint32_t pages, bool half, const float *query,
+                           uint32_t dim, const void *const *key, uint32_t n_pages, float *scores,
+                           size_t stride)
 {
     uint32_t page = 0;
     for (; n_pages - page >= pages; page += pages)
@@ -126,8 +126,8 @@ TILED void score_pages(uint32_t pairs, uint32_t pages, bool half, const float *q
         score_tile(pairs, 1, half, query, dim, key + page, scores + page * SE_PAGE_SLOTS, stride);
 }
 
-TILED void score_any(uint32_t pairs, bool half, const float *query, uint32_t dim,
-                     const void *const *key, uint32_t n_pages, float *scores, size_t stride)
+SE_INLINE void score_any(uint32_t pairs, bool half, const float *query, uint32_t dim,
+                         const void *const *key, uint32_t n_pages, float *scores, size_t stride)
 {
     switch (pairs) {
     case SCORE_PAIRS:
@@ -234,8 +234,8 @@ static inline void score_plain(const struct attend_block *block)
     }
 }
 
-TILED void gather(const void *const *page, const uint32_t *slot, uint32_t n, uint32_t dim,
-                  size_t size_b, unsigned char *to)
+SE_INLINE void gather(const void *const *page, const uint32_t *slot, uint32_t n, uint32_t dim,
+                      size_t size_b, unsigned char *to)
 {
     for (uint32_t i = 0; i < n; i++) {
         const unsigned char *from = page[slot[i] / SE_PAGE_SLOTS];
@@ -277,21 +277,34 @@ static inline void score_tail(const struct attend_block *block, uint32_t from, u
 
 /* ---- softmax ---- */
 
+SE_INLINE vf exponentials_of(float *s, uint32_t n, vf most, vf sum)
+{
+    vf e[SE_EXP_CHAINS];
+    for (uint32_t i = 0; i < n; i++)
+        e[i] = vf_sub(vf_load(s + i * SE_LANES), most);
+    vf_exp_down(e, n);
+    for (uint32_t i = 0; i < n; i++) {
+        vf_store(s + i * SE_LANES, e[i]);
+        sum = vf_add(sum, e[i]);
+    }
+    return sum;
+}
+
 /* Turns n scores into exponentials and returns their sum. Lanes beyond n, up to a whole
  * vector, become 0. */
 static inline float exponentials(float *s, uint32_t n)
 {
     uint32_t whole = n / SE_LANES * SE_LANES;
-    for (uint32_t p = n; p % SE_LANES; p++)
-        s[p] = -INFINITY;
+    for (uint32_t i = n; i % SE_LANES; i++)
+        s[i] = -INFINITY;
     vf most = vf_set(vf_largest_of(s, n)), sum = vf_zero();
     if (whole < n)
         whole += SE_LANES;
-    for (uint32_t p = 0; p < whole; p += SE_LANES) {
-        vf e = vf_exp_down(vf_sub(vf_load(s + p), most));
-        vf_store(s + p, e);
-        sum = vf_add(sum, e);
-    }
+    uint32_t p = 0;
+    for (; whole - p >= SE_EXP_CHAINS * SE_LANES; p += SE_EXP_CHAINS * SE_LANES)
+        sum = exponentials_of(s + p, SE_EXP_CHAINS, most, sum);
+    for (; p < whole; p += SE_LANES)
+        sum = exponentials_of(s + p, 1, most, sum);
     return vf_sum(sum);
 }
 
@@ -305,9 +318,9 @@ struct mix {
 
 /* Adds the values of n slots, side by side row_floats apart, to a tile of pairs x vectors.
  * part: lanes of the only vector, when it is not whole. */
-TILED void mix_tile(uint32_t pairs, uint32_t vectors, bool half, uint32_t part,
-                    const struct mix *mix, const void *const *value, size_t at, size_t row_floats,
-                    uint32_t n_slots)
+SE_INLINE void mix_tile(uint32_t pairs, uint32_t vectors, bool half, uint32_t part,
+                        const struct mix *mix, const void *const *value, size_t at,
+                        size_t row_floats, uint32_t n_slots)
 {
     vf sum[MIX_PAIRS][MIX_VECTORS];
     for (uint32_t i = 0; i < pairs; i++)
@@ -342,8 +355,8 @@ TILED void mix_tile(uint32_t pairs, uint32_t vectors, bool half, uint32_t part,
 }
 
 /* All vectors of a head: wide tiles first, then narrower ones, then the lanes left over. */
-TILED void mix_head(uint32_t pairs, bool half, struct mix *mix, const void *const *value, size_t at,
-                    uint32_t dim, uint32_t n_slots)
+SE_INLINE void mix_head(uint32_t pairs, bool half, struct mix *mix, const void *const *value,
+                        size_t at, uint32_t dim, uint32_t n_slots)
 {
     uint32_t d = 0, next = 0;
     for (; d < dim; d = next) {
@@ -366,8 +379,8 @@ TILED void mix_head(uint32_t pairs, bool half, struct mix *mix, const void *cons
     }
 }
 
-TILED void mix_any(uint32_t pairs, bool half, struct mix *mix, const void *const *value, size_t at,
-                   uint32_t dim, uint32_t n_slots)
+SE_INLINE void mix_any(uint32_t pairs, bool half, struct mix *mix, const void *const *value,
+                       size_t at, uint32_t dim, uint32_t n_slots)
 {
     switch (pairs) {
     case MIX_PAIRS:

@@ -38,27 +38,56 @@
 #if SE_LANES
 #include <math.h>
 
-/* exp(x) for -105 <= x <= 90. x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is the minimax
- * fit of (exp(r) - 1 - r) / r^2. Its last term (1 +) comes last, so that small r cost
- * nothing. */
-static inline vf vf_exp_within(vf x)
+/* Arguments that are constants stay constants inside. */
+#define SE_INLINE static inline __attribute__((always_inline))
+
+enum { SE_EXP_CHAINS = 4 };
+
+/* exp() of each of n <= SE_EXP_CHAINS vectors, for -105 <= x <= 90. x = k ln 2 + r,
+ * |r| <= ln 2 / 2; the polynomial is the minimax fit of (exp(r) - 1 - r) / r^2. Its last
+ * term (1 +) comes last, so that small r cost nothing. One exponential is a long chain of
+ * operations that wait for each other: the vectors go step by step together, because the
+ * processor does not look far enough ahead to overlap them by itself. */
+SE_INLINE void vf_exp_within(vf *x, uint32_t n)
 {
-    vf n = vf_whole(vf_mul(x, vf_set(0x1.715476p+0f)));
-    vf r = vf_fma(n, vf_set(-0x1.62e430p-1f), x);
-    r = vf_fma(n, vf_set(0x1.05c610p-29f), r); /* what ln 2 has beyond its float */
-    vf p = vf_set(0x1.6a2434p-10f);
-    p = vf_fma(p, r, vf_set(0x1.1239e2p-7f));
-    p = vf_fma(p, r, vf_set(0x1.5558f2p-5f));
-    p = vf_fma(p, r, vf_set(0x1.555492p-3f));
-    p = vf_fma(p, r, vf_set(0x1.fffffcp-2f));
-    p = vf_fma(vf_mul(r, r), p, r);
-    return vf_pow2(vf_add(p, vf_set(1.0f)), n);
+    static const float term[] = { 0x1.1239e2p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f };
+    vf k[SE_EXP_CHAINS], p[SE_EXP_CHAINS];
+    for (uint32_t i = 0; i < n; i++)
+        k[i] = vf_mul(x[i], vf_set(0x1.715476p+0f));
+    for (uint32_t i = 0; i < n; i++)
+        k[i] = vf_whole(k[i]);
+    for (uint32_t i = 0; i < n; i++)
+        x[i] = vf_fma(k[i], vf_set(-0x1.62e430p-1f), x[i]);
+    for (uint32_t i = 0; i < n; i++) /* what ln 2 has beyond its float */
+        x[i] = vf_fma(k[i], vf_set(0x1.05c610p-29f), x[i]);
+    for (uint32_t i = 0; i < n; i++)
+        p[i] = vf_set(0x1.6a2434p-10f);
+    for (uint32_t t = 0; t < sizeof term / sizeof *term; t++)
+        for (uint32_t i = 0; i < n; i++)
+            p[i] = vf_fma(p[i], x[i], vf_set(term[t]));
+    for (uint32_t i = 0; i < n; i++)
+        p[i] = vf_fma(vf_mul(x[i], x[i]), p[i], x[i]);
+    for (uint32_t i = 0; i < n; i++)
+        p[i] = vf_add(p[i], vf_set(1.0f));
+    for (uint32_t i = 0; i < n; i++)
+        x[i] = vf_pow2(p[i], k[i]);
 }
 
-/* exp(x), relative error below 1.2e-7 where the result is normal; 0 below -104, infinity
- * above 89. The second is for x <= 0. NaN stays NaN. */
-static inline vf vf_exp(vf x) { return vf_exp_within(vf_most(vf_least(x, -105.0f), 90.0f)); }
-static inline vf vf_exp_down(vf x) { return vf_exp_within(vf_least(x, -105.0f)); }
+/* exp(x) of each of n <= SE_EXP_CHAINS vectors, relative error below 1.2e-7 where the result
+ * is normal; 0 below -104, infinity above 89; NaN stays NaN. The second is for x <= 0. */
+SE_INLINE void vf_exp(vf *x, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        x[i] = vf_most(vf_least(x[i], -105.0f), 90.0f);
+    vf_exp_within(x, n);
+}
+
+SE_INLINE void vf_exp_down(vf *x, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        x[i] = vf_least(x[i], -105.0f);
+    vf_exp_within(x, n);
+}
 
 /* The largest of n >= 1 values, none of them NaN. */
 static inline float vf_largest_of(const float *x, uint32_t n)

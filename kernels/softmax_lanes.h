@@ -12,24 +12,28 @@
 #include "kernels/lanes_set.h"
 
 #if SE_LANES
-enum { LSE_CHAINS = 4, LSE_RUN = 32 * SE_LANES };
+enum { LSE_CHAINS = SE_EXP_CHAINS, LSE_RUN = 32 * SE_LANES };
 
 /* Adds the exponentials of at most LSE_RUN elements. */
 static inline void add_run(const float *x, uint32_t n, vf largest, vd sum[2])
 {
-    vf chain[LSE_CHAINS];
-    for (int c = 0; c < LSE_CHAINS; c++)
+    vf chain[LSE_CHAINS], e[LSE_CHAINS];
+    for (uint32_t c = 0; c < LSE_CHAINS; c++)
         chain[c] = vf_zero();
     uint32_t i = 0;
-    for (; n - i >= LSE_CHAINS * SE_LANES; i += LSE_CHAINS * SE_LANES)
-        for (int c = 0; c < LSE_CHAINS; c++)
-            chain[c] =
-                vf_add(chain[c], vf_exp_down(vf_sub(vf_load(x + i + c * SE_LANES), largest)));
-    for (; n - i >= SE_LANES; i += SE_LANES)
-        chain[0] = vf_add(chain[0], vf_exp_down(vf_sub(vf_load(x + i), largest)));
-    if (i < n) {
-        vf last = vf_load_part(x + i, n - i, -INFINITY);
-        chain[1] = vf_add(chain[1], vf_exp_down(vf_sub(last, largest)));
+    for (; n - i >= LSE_CHAINS * SE_LANES; i += LSE_CHAINS * SE_LANES) {
+        for (uint32_t c = 0; c < LSE_CHAINS; c++)
+            e[c] = vf_sub(vf_load(x + i + c * SE_LANES), largest);
+        vf_exp_down(e, LSE_CHAINS);
+        for (uint32_t c = 0; c < LSE_CHAINS; c++)
+            chain[c] = vf_add(chain[c], e[c]);
+    }
+    for (; i < n; i += SE_LANES) {
+        uint32_t left = n - i;
+        vf last = left < SE_LANES ? vf_load_part(x + i, left, -INFINITY) : vf_load(x + i);
+        e[0] = vf_sub(last, largest);
+        vf_exp_down(e, 1);
+        chain[0] = vf_add(chain[0], e[0]);
     }
     vf all = vf_add(vf_add(chain[0], chain[1]), vf_add(chain[2], chain[3]));
     sum[0] = vd_add(sum[0], vd_low(all));
