@@ -41,10 +41,6 @@ struct writer {
 
 static int encode_chat(struct writer *w)
 {
-    /* The token that ends the assistant's turn, should generation_config.json not name it. */
-    static const char *const turn_end[] = { [SE_CHAT_CHATML] = "<|im_end|>",
-                                            [SE_CHAT_LLAMA3] = "<|eot_id|>",
-                                            [SE_CHAT_PLAIN] = "<|end|>" };
     enum se_chat_family family;
     int r = se_chat_open(&family, w->dir, w->tokenizer, (enum se_chat_family)w->o->family);
     if (r < 0)
@@ -54,7 +50,8 @@ static int encode_chat(struct writer *w)
     r = se_chat_encode(family, w->tokenizer, system ? turn : turn + 1, system ? 2 : 1, &w->prompt);
     if (r < 0)
         return se_trace(r);
-    if (se_tokenizer_find(w->tokenizer, turn_end[family], &w->stop[w->n_stops]) == 0)
+    /* The token that ends the assistant's turn, should generation_config.json not name it. */
+    if (se_tokenizer_find(w->tokenizer, se_chat_end(family), &w->stop[w->n_stops]) == 0)
         w->n_stops++;
     return 0;
 }

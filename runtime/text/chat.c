@@ -102,6 +102,15 @@ const char *se_chat_name(enum se_chat_family family)
     return found ? found->name : "auto";
 }
 
+const char *se_chat_end(enum se_chat_family family)
+{
+    const struct family *found = family_of(family);
+    return !found                           ? ""
+           : found->tokens == chatml_tokens ? chatml_tokens[IM_END]
+           : found->tokens == llama3_tokens ? llama3_tokens[EOT]
+                                            : plain_tokens[END];
+}
+
 /* --- recognising --------------------------------------------------------------------------- */
 
 static const char way_out[] = "name one with --template chatml|llama3|plain";

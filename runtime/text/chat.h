@@ -39,6 +39,9 @@ int se_chat_open(enum se_chat_family *family, const char *dir, const struct se_t
 int se_chat_encode(enum se_chat_family family, const struct se_tokenizer *tokenizer,
                    const struct se_chat_turn *turn, size_t n, struct se_ids *ids);
 
+/* The token with which the family's assistant ends its turn. */
+const char *se_chat_end(enum se_chat_family family);
+
 /* "chatml", "llama3", "plain"; a member of a family has a longer name: "chatml-qwen3". */
 const char *se_chat_name(enum se_chat_family family);
 

@@ -11,15 +11,15 @@
 static const struct {
     const char *folder, *tokenizer;
     enum se_chat_family family;
-    const char *name;
+    const char *name, *end;
 } known[] = {
-    { "chatml", "qwen2", SE_CHAT_CHATML, "chatml" },
-    { "qwen2", "qwen2", SE_CHAT_QWEN2, "chatml-qwen2" },
-    { "qwen2.5", "qwen2", SE_CHAT_QWEN2_5, "chatml-qwen2.5" },
-    { "qwen3", "qwen2", SE_CHAT_QWEN3, "chatml-qwen3" },
-    { "llama3", "llama3", SE_CHAT_LLAMA3, "llama3" },
-    { "llama3.1", "llama3", SE_CHAT_LLAMA3_1, "llama3-3.1" },
-    { "plain", "tales", SE_CHAT_PLAIN, "plain" },
+    { "chatml", "qwen2", SE_CHAT_CHATML, "chatml", "<|im_end|>" },
+    { "qwen2", "qwen2", SE_CHAT_QWEN2, "chatml-qwen2", "<|im_end|>" },
+    { "qwen2.5", "qwen2", SE_CHAT_QWEN2_5, "chatml-qwen2.5", "<|im_end|>" },
+    { "qwen3", "qwen2", SE_CHAT_QWEN3, "chatml-qwen3", "<|im_end|>" },
+    { "llama3", "llama3", SE_CHAT_LLAMA3, "llama3", "<|eot_id|>" },
+    { "llama3.1", "llama3", SE_CHAT_LLAMA3_1, "llama3-3.1", "<|eot_id|>" },
+    { "plain", "tales", SE_CHAT_PLAIN, "plain", "<|end|>" },
 };
 
 static int open_folder(const char *folder, const struct se_tokenizer *tokenizer,
@@ -79,6 +79,7 @@ static void test_known(void **state)
             fail_msg("%s", se_err_text());
         assert_int_equal(family, known[k].family);
         assert_string_equal(se_chat_name(family), known[k].name);
+        assert_string_equal(se_chat_end(family), known[k].end);
         snprintf(name, sizeof name, "chat/%s", known[k].folder);
         json_t *lines = golden_lines(name, "golden.jsonl"), *line;
         size_t number;
