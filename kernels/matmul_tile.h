@@ -6,7 +6,6 @@
  *   TILE(name)                 the names of this format
  *   VECTOR                     elements along k that one vector register takes
  *   PIECES, X_ROWS             w rows (at most 8) and x rows of a tile when rows are many
- *   FEW, HEIGHTS(CASE)         at most FEW rows are few: CASE(1) .. CASE(FEW)
  *   WEIGHT_B, X_B              bytes of an element of w, of a prepared x
  *   SUM, PART, X               types: accumulator, a w vector made ready, an x vector
  *   LOAD_W(p), LOAD_W_TAIL(p, n), STORE_PART(p, part), LOAD_PART(p), LOAD_X(p)
@@ -19,21 +18,24 @@
  * folded by one tree: every tile shape below gives the same bits.
  *
  *   <= X_ROWS   PIECES rows of w abreast, where they lie: w comes at the memory's pace
- *   <= FEW      one row of w after the other by all rows of x, which stay in the first-level
- *               cache: w still sets the pace. Where they are too long for that, PIECES rows
- *               of w take turns, a stretch of k each
+ *   <= some     one row of w after the other by up to part_rows rows of x, which stay in the
+ *               first-level cache. Where they are too long for that, PIECES rows of w take
+ *               turns, a stretch of k each; where there are too many, they come in two parts,
+ *               and the second one finds PIECES rows of w in the second-level cache
  *   more rows   PIECES rows of w are laid side by side (where they lie, rows a power of two
  *               apart would fight for the same cache sets) by the first tile of x; the
  *               other tiles stream past, and the next rows of w are prefetched meanwhile.
  *
- * Prepared x: tiles of X_ROWS rows (the last of what is left; few rows are one tile), in a
- * tile the rows' vectors side by side: [tile][k / VECTOR][row][VECTOR]. */
+ * Prepared x: tiles of X_ROWS rows (the last of what is left; up to some rows are one or two
+ * tiles), in a tile the rows' vectors side by side: [tile][k / VECTOR][row][VECTOR]. */
 
 #define VECTOR_W_B (VECTOR * WEIGHT_B)
 #define VECTOR_X_B (VECTOR * X_B)
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
+    TILE(part_rows) = 6,
+    TILE(some) = 8,
     /* Vectors of x that stay in a first-level cache of 32 KiB beside the passing w: fewer
      * where that leaves whole rows of common models in one stretch. */
     TILE(few_vectors) = 16384 / VECTOR_X_B,
@@ -50,20 +52,23 @@ static inline size_t TILE(vectors)(uint32_t n_in)
     return ((size_t)n_in + VECTOR - 1) / VECTOR;
 }
 
-static inline uint32_t TILE(height)(uint32_t n_rows, uint32_t first)
+/* Rows of a whole tile. */
+static inline uint32_t TILE(rows)(uint32_t n_rows)
 {
-    uint32_t tile = n_rows <= FEW ? FEW : X_ROWS;
-    return n_rows - first < tile ? n_rows - first : tile;
+    if (n_rows > TILE(some))
+        return X_ROWS;
+    return n_rows > TILE(part_rows) ? (n_rows + 1) / 2 : n_rows;
 }
 
 void TILE(prepare)(const float *x, size_t ldx, uint32_t n_rows, uint32_t n_in, void *out,
                    uint32_t from, uint32_t to)
 {
     size_t row_b = TILE(vectors)(n_in) * VECTOR_X_B;
+    uint32_t rows = TILE(rows)(n_rows);
 
     for (uint32_t m = from; m < to; m++) {
-        uint32_t first = n_rows <= FEW ? 0 : m - m % X_ROWS;
-        uint32_t height = TILE(height)(n_rows, first);
+        uint32_t first = m - m % rows;
+        uint32_t height = n_rows - first < rows ? n_rows - first : rows;
         char *at = (char *)out + first * row_b + (m - first) * VECTOR_X_B;
         for (uint32_t k = 0; k < n_in; k += VECTOR, at += height * VECTOR_X_B)
             CONVERT_X(x + m * ldx + k, n_in - k < VECTOR ? n_in - k : VECTOR, at);
@@ -77,22 +82,55 @@ INLINE void TILE(add)(PART part, const char *x, int height, SUM *sum)
         sum[j] = DOT(sum[j], part, LOAD_X(x + j * VECTOR_X_B));
 }
 
-/* Vectors [from, to) of one row of w where it lies, by height rows of x; later is what comes
- * two turns from now, and is warmed. */
-INLINE void TILE(stretch)(const char *w, size_t from, size_t to, uint32_t n_in, const char *x,
-                          int height, const char *later, SUM *sum)
-{
-    size_t full = n_in / VECTOR, tail = n_in % VECTOR;
-    size_t whole = to < full ? to : full;
+/* One row of w in vectors [from, to) of k, and what is to be warmed meanwhile: one line for
+ * every 1 << slow vectors. */
+struct TILE(turn) {
+    const char *w;
+    size_t from, to;
+    uint32_t n_in;
+    const char *later;
+    int slow;
+};
 
+INLINE void TILE(stretch)(const struct TILE(turn) *turn, const char *x, int height, SUM *kept)
+{
+    size_t full = turn->n_in / VECTOR, tail = turn->n_in % VECTOR;
+    size_t whole = turn->to < full ? turn->to : full, from = turn->from;
+    const char *w = turn->w, *later = turn->later;
+    int slow = turn->slow;
+    SUM sum[TILE(part_rows)];
+
+    for (int j = 0; j < height; j++)
+        sum[j] = kept[j * PIECES];
     x += from * (size_t)height * VECTOR_X_B;
 #pragma GCC unroll 4
     for (size_t v = from; v < whole; v++, x += height * VECTOR_X_B) {
-        __builtin_prefetch(later + v * VECTOR_W_B, 0, 2);
+        __builtin_prefetch(later + ((v - from) >> slow) * VECTOR_W_B, 0, 2);
         TILE(add)(LOAD_W(w + v * VECTOR_W_B), x, height, sum);
     }
-    if (tail && to > full)
+    if (tail && turn->to > full)
         TILE(add)(LOAD_W_TAIL(w + full * VECTOR_W_B, (uint32_t)tail), x, height, sum);
+    for (int j = 0; j < height; j++)
+        kept[j * PIECES] = sum[j];
+}
+
+/* The same, for the heights there are. */
+static void TILE(stretch_any)(const struct TILE(turn) *turn, const char *x, uint32_t height,
+                              SUM *kept)
+{
+    switch (height) {
+    case 3:
+        TILE(stretch)(turn, x, 3, kept);
+        return;
+    case 4:
+        TILE(stretch)(turn, x, 4, kept);
+        return;
+    case 5:
+        TILE(stretch)(turn, x, 5, kept);
+        return;
+    default:
+        TILE(stretch)(turn, x, TILE(part_rows), kept);
+    }
 }
 
 INLINE void TILE(finish)(const SUM *sum, uint32_t height, float *y, size_t ldy, uint32_t n_left)
@@ -106,43 +144,47 @@ INLINE void TILE(finish)(const SUM *sum, uint32_t height, float *y, size_t ldy, 
     }
 }
 
-/* What comes two turns after row i in [v, v + stretch), as if at v: another row, or the first
- * ones again further along k, or the next PIECES rows. */
-INLINE const char *TILE(later)(const char *row, size_t row_b, size_t vectors, size_t v,
-                               size_t stretch, uint32_t i)
+/* What is warmed while row i in [v, end) is multiplied by part t of x. With one part: the row
+ * after the next, or the first ones again further along k, or those of the next PIECES rows.
+ * With two there is twice the time, half a row's worth in each turn. */
+INLINE const char *TILE(later)(const char *row, size_t row_b, size_t vectors, size_t v, size_t end,
+                               uint32_t i, uint32_t t, uint32_t parts)
 {
-    row += (i + 2) * row_b;
-    if (i + 2 < PIECES)
-        return row;
-    return stretch < vectors - v ? row + stretch * VECTOR_W_B - PIECES * row_b
-                                 : row - v * VECTOR_W_B;
+    uint32_t turn = parts == 1 ? i + 2 : PIECES + (t * PIECES + i) / 2;
+    size_t half = parts > 1 && i % 2 ? (end - v) / 2 * VECTOR_W_B : 0;
+
+    if (turn < PIECES)
+        return row + turn * row_b + v * VECTOR_W_B;
+    if (end < vectors)
+        return row + (turn - PIECES) * row_b + end * VECTOR_W_B + half;
+    return row + turn * row_b + half;
 }
 
-/* PIECES outputs for few rows: the rows of w take turns, a stretch each. */
-INLINE void TILE(turns)(const struct se_matrix *w, const char *x, int height, float *y, size_t ldy,
-                        uint32_t n, uint32_t to)
+/* PIECES outputs for some rows: the rows of w take turns, a stretch each. */
+static void TILE(turns)(const struct se_matrix *w, const char *x, uint32_t n_rows, float *y,
+                        size_t ldy, uint32_t n, uint32_t to)
 {
     const size_t row_b = (size_t)w->n_in * WEIGHT_B, vectors = TILE(vectors)(w->n_in);
-    const size_t stretch =
-        (height <= 4 ? TILE(few_vectors) : TILE(more_vectors)) / (size_t)height;
+    const uint32_t rows = TILE(rows)(n_rows), parts = (n_rows + rows - 1) / rows;
+    const size_t stretch = (rows <= 4 ? TILE(few_vectors) : TILE(more_vectors)) / rows;
     const char *row = (const char *)w->data + n * row_b;
-    uint32_t pieces = to - n < PIECES ? to - n : PIECES;
-    SUM sum[FEW * PIECES];
+    const uint32_t pieces = to - n < PIECES ? to - n : PIECES;
+    SUM sum[TILE(some) * PIECES];
 
-    for (int i = 0; i < height * PIECES; i++)
+    for (uint32_t i = 0; i < n_rows * PIECES; i++)
         sum[i] = ZERO();
     for (size_t v = 0; v < vectors; v += stretch)
-        for (uint32_t i = 0; i < pieces; i++) {
-            size_t end = vectors - v < stretch ? vectors : v + stretch;
-            SUM one[FEW];
-            for (int j = 0; j < height; j++)
-                one[j] = sum[(uint32_t)j * PIECES + i];
-            TILE(stretch)(row + i * row_b, v, end, w->n_in, x, height,
-                          TILE(later)(row, row_b, vectors, v, stretch, i), one);
-            for (int j = 0; j < height; j++)
-                sum[(uint32_t)j * PIECES + i] = one[j];
-        }
-    TILE(finish)(sum, (uint32_t)height, y + n, ldy, to - n);
+        for (uint32_t t = 0; t < parts; t++)
+            for (uint32_t i = 0; i < pieces; i++) {
+                uint32_t m = t * rows;
+                struct TILE(turn) turn = { row + i * row_b, v,
+                                           vectors - v < stretch ? vectors : v + stretch,
+                                           w->n_in, NULL, parts > 1 };
+                turn.later = TILE(later)(row, row_b, vectors, v, turn.to, i, t, parts);
+                TILE(stretch_any)(&turn, x + m * vectors * VECTOR_X_B,
+                                  n_rows - m < rows ? n_rows - m : rows, sum + m * PIECES + i);
+            }
+    TILE(finish)(sum, n_rows, y + n, ldy, to - n);
 }
 
 /* One vector of PIECES rows of w by one of height rows of x. */
@@ -212,16 +254,6 @@ INLINE void TILE(side_by_side)(const struct se_matrix *w, const char *x, int hei
     TILE(abreast)(row, 0, TILE(vectors)(w->n_in), w->n_in, x, height, NULL,
                   (size_t)w->n_in * WEIGHT_B * PIECES, sum);
     TILE(finish)(sum, (uint32_t)height, y + n, ldy, to - n);
-}
-
-INLINE void TILE(few)(const struct se_matrix *w, const char *x, int height, float *y, size_t ldy,
-                      uint32_t from, uint32_t to)
-{
-    for (uint32_t n = from; n < to; n += PIECES)
-        if (height <= X_ROWS)
-            TILE(side_by_side)(w, x, height, y, ldy, n, to);
-        else
-            TILE(turns)(w, x, height, y, ldy, n, to);
 }
 
 /* What the tiles of x have in common while PIECES rows of w are at hand. */
@@ -351,13 +383,17 @@ void TILE(run)(const struct se_matrix *w, const void *rows, uint32_t n_rows, flo
     const char *x = rows;
     size_t row_b = TILE(vectors)(w->n_in) * VECTOR_X_B;
 
-    switch (n_rows) {
-#define CASE(height)                                                                       \
-    case height:                                                                           \
-        TILE(few)(w, x, height, y, ldy, from, to);                                         \
+    if (n_rows <= TILE(some)) {
+        for (uint32_t n = from; n < to; n += PIECES)
+            if (n_rows == 1)
+                TILE(side_by_side)(w, x, 1, y, ldy, n, to);
+            else if (n_rows == 2)
+                TILE(side_by_side)(w, x, 2, y, ldy, n, to);
+            else if (n_rows == 3)
+                TILE(side_by_side)(w, x, 3, y, ldy, n, to);
+            else
+                TILE(turns)(w, x, n_rows, y, ldy, n, to);
         return;
-        HEIGHTS(CASE)
-#undef CASE
     }
     for (uint32_t m = 0; m < n_rows; m += most)
         for (uint32_t n = from; n < to; n += PIECES)
@@ -372,8 +408,6 @@ void TILE(run)(const struct se_matrix *w, const void *rows, uint32_t n_rows, flo
 #undef VECTOR
 #undef PIECES
 #undef X_ROWS
-#undef FEW
-#undef HEIGHTS
 #undef WEIGHT_B
 #undef X_B
 #undef SUM

@@ -4,8 +4,6 @@
 #define VECTOR 4
 #define PIECES 8
 #define X_ROWS 3
-#define FEW 6
-#define HEIGHTS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #define X_B 4
 #define SUM float32x4_t
 #define PART float32x4_t

@@ -42,8 +42,6 @@ static inline void convert(const float *x, uint32_t n, char *out)
 #define VECTOR 32
 #define PIECES 8
 #define X_ROWS 3
-#define FEW 6
-#define HEIGHTS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #define WEIGHT_B 2
 #define X_B 2
 #define SUM __m512

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the formats of matmul_avx2.c share; see kernels/matmul_tile.h. Included once per
- * format. */
+/* kernels/x86/tile_avx2.h - what the formats of matmul_avx2.c share; see
+ * kernels/matmul_tile.h. Included once per format. */
 #define VECTOR 8
 #define PIECES 4
 #define X_ROWS 3
-#define FEW 6
-#define HEIGHTS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #define X_B 4
 #define SUM __m256
 #define PART __m256

@@ -4,8 +4,6 @@
 #define VECTOR 16
 #define PIECES 8
 #define X_ROWS 3
-#define FEW 6
-#define HEIGHTS(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #define X_B 4
 #define SUM __m512
 #define PART __m512
