@@ -20,10 +20,9 @@
 
 static struct se_rng rng;
 
-enum fill { NORMAL, FLAT, WIDE, CUT, LARGE, INFINITE, FILLS };
-static const char *const fill_names[FILLS] = {
-    "normal", "flat", "wide", "cut", "large", "infinite"
-};
+enum fill { NORMAL, FLAT, WIDE, CUT, LARGE, LOW, INFINITE, FILLS };
+static const char *const fill_names[FILLS] = { "normal", "flat", "wide",    "cut",
+                                               "large",  "low",  "infinite" };
 
 static float draw(enum fill fill, uint32_t i)
 {
@@ -37,6 +36,8 @@ static float draw(enum fill fill, uint32_t i)
         return i && se_rng_below(&rng, 50) ? -INFINITY : value;
     case LARGE:
         return 1e38f * (value > 3 ? 3 : value);
+    case LOW: /* whatever fills a last vector up must not count */
+        return value - 1000;
     case INFINITE:
         return i % 7 == 0 ? INFINITY : value;
     default:
