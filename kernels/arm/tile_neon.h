@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the formats of matmul_neon.c share; see kernels/matmul_tile.h. Included once per
- * format. */
+/* kernels/arm/tile_neon.h - what the formats of matmul_neon.c share; see
+ * kernels/matmul_tile.h. Included once per format. */
 #define VECTOR 4
 #define PIECES 8
 #define X_ROWS 3

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the q8 forms of NEON share, with and without SDOT; see kernels/matmul_tile_q8.h. */
+/* kernels/arm/tile_q8_neon.h - what the q8 forms of NEON share, with and without SDOT; see
+ * kernels/matmul_tile_q8.h. Included once per form. */
 #define LANES 4
 #define WIDE 1
 #define X_ROWS 3
