@@ -397,7 +397,9 @@ static void verify(struct se_rng *rng, const struct se_sampling *s, const uint32
         for (uint32_t i = 1; i < part->n_path; i++) {
             assert_int_equal(parent[path[i]], path[i - 1]);
             assert_int_equal(token[path[i]], sampled[path[i - 1]]);
-            assert_int_equal(token[path[i]], truth[done++]);
+            if (done < TEXT_LEN) /* past the known text a random node may be right */
+                assert_int_equal(token[path[i]], truth[done]);
+            done++;
         }
         assert_int_equal(part->bonus, sampled[path[part->n_path - 1]]);
         if (done < TEXT_LEN)
