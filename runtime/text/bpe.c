@@ -225,7 +225,9 @@ static int symbols(const struct se_bpe *bpe, struct se_bpe_work *work, const cha
     struct unknown unknown = { false };
     if (len_b > INT32_MAX / 2)
         return se_fail(-EFBIG, "a piece of %zu bytes of text is too long", len_b);
-    int r = se_mem_grow(&work->symbol, &work->cap, 2 * len_b, sizeof *work->symbol);
+    /* A byte whose character has no id may become the two bytes of that character. */
+    size_t most = bytes && bpe->byte_fallback ? 2 * len_b : len_b;
+    int r = se_mem_grow(&work->symbol, &work->cap, most, sizeof *work->symbol);
     work->n = 0;
     for (size_t at = 0, n; r == 0 && at < len_b; at += n) {
         unsigned char first = (unsigned char)piece[at];
