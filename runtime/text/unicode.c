@@ -127,6 +127,8 @@ static int row_of(uint32_t character)
         return -1; /* most of what is written in Chinese */
     if (character > 0xa7dc && character < 0x10000)
         return -1; /* and in Korean */
+    if (character > apart[N_OF(apart) - 1].last)
+        return -1;
     size_t low = 0, high = N_OF(apart);
     while (low < high) {
         size_t middle = (low + high) / 2;

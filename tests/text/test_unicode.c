@@ -229,7 +229,8 @@ static void test_forms(void **state)
         for (uint32_t c = first; c < first + BLOCK; c++)
             if (!surrogate(c))
                 put_context(&text, c);
-        for (int i = 0; i < 4; i++) {
+        bool empty = first >= 0x40000 && first < 0xe0000; /* planes without a character */
+        for (int i = 0; i < (empty ? 1 : 4); i++) {
             struct se_normalize normalize = { .step = { { .kind = forms[i] } }, .n = 1 };
             const char *out;
             size_t out_b;
