@@ -30,7 +30,7 @@ struct se_batch_row {
 };
 
 struct se_batch_part {
-    struct se_part *ask; /* TOPK, LOGITS and hidden go where it says; nothing else is read
+    struct se_part *ask;  /* TOPK, LOGITS and hidden go where it says; nothing else is read
                           * but want, k, sharpen and sampling */
     const uint32_t *page; /* of the sequence, for all slots that the rows name */
     uint32_t n_pages;

@@ -71,8 +71,8 @@ static size_t prepared_size(const struct se_backend *backend)
     const struct se_config *config = &backend->model->config;
     const size_t width[] = { config->hidden, (size_t)config->heads * config->head_dim,
                              config->mlp };
-    size_t size_b = se_matmul_rows_size(backend->model->output.dtype, SE_CPU_LOGIT_ROWS,
-                                        config->hidden);
+    size_t size_b =
+        se_matmul_rows_size(backend->model->output.dtype, SE_CPU_LOGIT_ROWS, config->hidden);
     for (int i = 0; i < 3; i++)
         size_b = max_size(size_b, se_matmul_rows_size(backend->model->dtype, backend->max_rows,
                                                       (uint32_t)width[i]));

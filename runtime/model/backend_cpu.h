@@ -54,21 +54,21 @@ struct se_backend {
     size_t page_b, layer_b, head_b, value_at_b;
 
     /* Per row; a row's number in x, h, q, att, gate and up is its place in the list rows[]. */
-    float *x;             /* the residual stream */
-    float *h;             /* its norm, and what is to be added to it */
+    float *x; /* the residual stream */
+    float *h; /* its norm, and what is to be added to it */
     float *q, *k, *v, *att;
-    float *gate, *up;     /* share the memory of q, k, v and att */
-    float *work;          /* that memory */
-    void *prepared;       /* rows made ready for a product */
-    float *cos, *sin;     /* by number in the batch */
+    float *gate, *up; /* share the memory of q, k, v and att */
+    float *work;      /* that memory */
+    void *prepared;   /* rows made ready for a product */
+    float *cos, *sin; /* by number in the batch */
     float *logits;
     double *inv_freq;
     double attention_scale;
 
-    uint32_t *rows;       /* numbers in the batch of the rows still computed */
+    uint32_t *rows; /* numbers in the batch of the rows still computed */
     uint32_t n_rows;
-    uint32_t *part_of;    /* by number in the batch: the row's part */
-    int *failed;          /* per row of logits */
+    uint32_t *part_of; /* by number in the batch: the row's part */
+    int *failed;       /* per row of logits */
     struct se_cpu_block *block;
     size_t block_cap;
     uint32_t n_blocks;

@@ -12,13 +12,13 @@
 /* What the four families do by themselves; the rest is in the file. */
 static const struct family {
     const char *name;
-    uint32_t head_dim;     /* when the file does not say; 0: hidden / heads */
-    bool kv_heads_given;   /* the file has to say num_key_value_heads */
-    bool qkv_bias;         /* always, whatever the file says */
+    uint32_t head_dim;   /* when the file does not say; 0: hidden / heads */
+    bool kv_heads_given; /* the file has to say num_key_value_heads */
+    bool qkv_bias;       /* always, whatever the file says */
     bool reads_attention_bias, reads_mlp_bias;
     bool qk_norm;
-    bool window;           /* sliding_window counts unless the file switches it off */
-    bool window_switch;    /* use_sliding_window has to switch it on */
+    bool window;        /* sliding_window counts unless the file switches it off */
+    bool window_switch; /* use_sliding_window has to switch it on */
 } families[] = {
     [SE_ARCH_LLAMA] = { .name = "LlamaForCausalLM",
                         .reads_attention_bias = true,
@@ -40,12 +40,12 @@ enum { N_FAMILIES = sizeof families / sizeof *families };
 /* Keys that change what is computed, with the one value that leaves it alone. */
 static const struct {
     const char *key;
-    double harmless; /* NAN-free: a number, true or false; other values are refused */
+    double harmless; /* true counts as 1 and false as 0 */
 } changes[] = {
-    { "pretraining_tp", 1 },       { "partial_rotary_factor", 1 }, { "logit_scale", 1 },
-    { "logits_scaling", 1 },       { "embedding_multiplier", 1 },  { "residual_multiplier", 1 },
+    { "pretraining_tp", 1 },          { "partial_rotary_factor", 1 },  { "logit_scale", 1 },
+    { "logits_scaling", 1 },          { "embedding_multiplier", 1 },   { "residual_multiplier", 1 },
     { "final_logit_softcapping", 0 }, { "attn_logit_softcapping", 0 }, { "num_local_experts", 0 },
-    { "is_encoder_decoder", 0 },   { "add_cross_attention", 0 },   { "tie_encoder_decoder", 0 },
+    { "is_encoder_decoder", 0 },      { "add_cross_attention", 0 },    { "tie_encoder_decoder", 0 },
 };
 enum { N_CHANGES = sizeof changes / sizeof *changes };
 
@@ -132,8 +132,8 @@ static int refuse_changes(const char *name, const json_t *root)
             continue;
         double is = json_is_boolean(value) ? json_is_true(value) : json_number_value(value);
         if ((!json_is_boolean(value) && !json_is_number(value)) || is != changes[i].harmless)
-            return se_fail(-ENOTSUP, "%s: %s other than %g is not supported", name,
-                           changes[i].key, changes[i].harmless);
+            return se_fail(-ENOTSUP, "%s: %s other than %g is not supported", name, changes[i].key,
+                           changes[i].harmless);
     }
     return 0;
 }
@@ -164,14 +164,16 @@ static int read_sizes(struct se_config *config, const char *name, const json_t *
     if (r < 0)
         return r;
     if (config->heads % config->kv_heads)
-        return se_fail(-EINVAL, "%s: num_attention_heads %u is no multiple of "
-                       "num_key_value_heads %u", name, config->heads, config->kv_heads);
+        return se_fail(-EINVAL,
+                       "%s: num_attention_heads %u is no multiple of "
+                       "num_key_value_heads %u",
+                       name, config->heads, config->kv_heads);
     if (find(root, "head_dim"))
         return read_u32(root, name, "head_dim", HEAD_DIM_MAX, &config->head_dim);
     config->head_dim = family->head_dim;
     if (config->head_dim == 0 && config->hidden % config->heads)
-        return se_fail(-EINVAL, "%s: hidden_size %u is no multiple of num_attention_heads %u",
-                       name, config->hidden, config->heads);
+        return se_fail(-EINVAL, "%s: hidden_size %u is no multiple of num_attention_heads %u", name,
+                       config->hidden, config->heads);
     if (config->head_dim == 0)
         config->head_dim = config->hidden / config->heads;
     return 0;
@@ -244,8 +246,10 @@ static int read_rope_kind(struct se_rope_config *rope, const char *name, const j
             return 0;
         }
     }
-    return se_fail(-ENOTSUP, "%s: rope_type %s is not supported (there are default, linear, "
-                   "llama3, yarn)", name, text ? text : "(not a text)");
+    return se_fail(-ENOTSUP,
+                   "%s: rope_type %s is not supported (there are default, linear, "
+                   "llama3, yarn)",
+                   name, text ? text : "(not a text)");
 }
 
 /* The length that was trained: beside the rope settings, or among them, or the context. */

@@ -35,12 +35,12 @@ struct se_config {
     uint32_t window;  /* sliding_window where the model uses one, 0: none. Within a context no
                        * longer than it every position is seen, so it changes nothing */
     float norm_eps;
-    bool tied;                  /* the output projection is the embedding */
-    bool qkv_bias, out_bias;    /* biases of q, k, v and of o */
+    bool tied;               /* the output projection is the embedding */
+    bool qkv_bias, out_bias; /* biases of q, k, v and of o */
     bool mlp_bias;
-    bool qk_norm;               /* RMS norm of each q and k head (Qwen3) */
+    bool qk_norm; /* RMS norm of each q and k head (Qwen3) */
     struct se_rope_config rope;
-    uint32_t bos;               /* UINT32_MAX: none */
+    uint32_t bos;                    /* UINT32_MAX: none */
     uint32_t eos[SE_CONFIG_EOS_MAX]; /* from generation_config.json when it is there */
     uint32_t n_eos;
 };

@@ -235,8 +235,8 @@ static void keys_and_values(struct pass *pass)
     };
     se_cpu_prepare(b, b->matmul, b->x, b->n_rows, config->hidden, layer->norm_attn, b->h);
     se_cpu_multiply(b, b->matmul, product, 3, b->n_rows, false);
-    pass->step = se_cpu_row_step(b, b->n_rows, (size_t)(config->heads + 2 * config->kv_heads) *
-                                                   config->head_dim);
+    pass->step = se_cpu_row_step(b, b->n_rows,
+                                 (size_t)(config->heads + 2 * config->kv_heads) * config->head_dim);
     se_cpu_run(b, rotate_item, pass, (b->n_rows + pass->step - 1) / pass->step);
 }
 

@@ -33,8 +33,8 @@ static int rank(const struct se_part *ask, float *logits, uint32_t vocab, uint32
     if (r < 0)
         return r;
     if (ask->sharpen != 0 && ask->sampling->temp > 0) {
-        se_gumbel_pick()->add(logits, vocab, (float)(1 / ask->sampling->temp),
-                              ask->sampling->seed, position + 1, logits);
+        se_gumbel_pick()->add(logits, vocab, (float)(1 / ask->sampling->temp), ask->sampling->seed,
+                              position + 1, logits);
         for (uint32_t i = 0; i < vocab; i++)
             logits[i] *= ask->sharpen;
     }
@@ -62,8 +62,8 @@ static void want_item(void *context, uint32_t item, uint32_t thread)
     if (ask->want == SE_WANT_TOPK)
         b->failed[item] = rank(ask, logits, vocab, position, row);
     if (ask->want == SE_WANT_VERDICT)
-        b->failed[item] = se_sample(ask->sampling, logits, vocab, position + 1,
-                                    &w->batch->sampled[number]);
+        b->failed[item] =
+            se_sample(ask->sampling, logits, vocab, position + 1, &w->batch->sampled[number]);
 }
 
 /* Hidden states go out; rows that want nothing but them leave the list, and h follows. */
@@ -76,8 +76,7 @@ static void hand_out_hidden(struct se_backend *b, const struct se_batch *batch)
         const struct se_part *ask = batch->part[part].ask;
         const float *h = b->h + i * hidden;
         if (ask->hidden)
-            memcpy(ask->hidden + row_in_part(batch, part, number) * hidden, h,
-                   hidden * sizeof *h);
+            memcpy(ask->hidden + row_in_part(batch, part, number) * hidden, h, hidden * sizeof *h);
         if (ask->want == SE_WANT_NOTHING)
             continue;
         if (kept != i)
@@ -93,9 +92,10 @@ static int check_rows(const struct wants *w, uint32_t n)
         const struct se_backend *b = w->backend;
         uint32_t number = b->rows[w->first + i], part = b->part_of[number];
         if (b->failed[i] < 0)
-            return se_fail(b->failed[i], "part %u, row %u: a logit is not a number, or none is "
-                           "finite (weights that hold NaN do this)", part,
-                           row_in_part(w->batch, part, number));
+            return se_fail(b->failed[i],
+                           "part %u, row %u: a logit is not a number, or none is "
+                           "finite (weights that hold NaN do this)",
+                           part, row_in_part(w->batch, part, number));
     }
     return 0;
 }

@@ -79,8 +79,7 @@ void se_seq_free(struct se_seq *seq)
 static int check_parents(const struct se_seq *seq, const int32_t *parent, uint32_t n)
 {
     for (uint32_t i = 0; parent && i < n; i++) {
-        if (parent[i] != SE_NODE_ROOT &&
-            (parent[i] < 0 || (uint32_t)parent[i] >= seq->pending + i))
+        if (parent[i] != SE_NODE_ROOT && (parent[i] < 0 || (uint32_t)parent[i] >= seq->pending + i))
             return se_fail(-EINVAL, "row %u: parent %d is not an earlier node", i, parent[i]);
     }
     return 0;
@@ -91,8 +90,7 @@ static int reserve(struct se_seq *seq, uint32_t n)
 {
     uint64_t slots = (uint64_t)seq->len + seq->pending + n;
     if (slots > INT32_MAX)
-        return se_fail(-EINVAL, "a sequence of %llu slots is too long",
-                       (unsigned long long)slots);
+        return se_fail(-EINVAL, "a sequence of %llu slots is too long", (unsigned long long)slots);
     uint32_t pages = pages_for(slots);
     if (pages > seq->n_pages && pages - seq->n_pages > seq->kv->n_free)
         return SE_KV_FULL;

@@ -61,8 +61,8 @@ static void list_parts(const struct se_config *c, struct part *part)
           c->hidden, q, c->out_bias },
         { "mlp.gate_proj", offsetof(struct se_layer, gate), offsetof(struct se_layer, bias_gate),
           c->mlp, c->hidden, c->mlp_bias },
-        { "mlp.up_proj", offsetof(struct se_layer, up), offsetof(struct se_layer, bias_up),
-          c->mlp, c->hidden, c->mlp_bias },
+        { "mlp.up_proj", offsetof(struct se_layer, up), offsetof(struct se_layer, bias_up), c->mlp,
+          c->hidden, c->mlp_bias },
         { "mlp.down_proj", offsetof(struct se_layer, down), offsetof(struct se_layer, bias_down),
           c->hidden, c->mlp, c->mlp_bias },
     };
@@ -82,9 +82,8 @@ const char *se_weights_name(enum se_weights weights)
 
 /* Finding tensors, and holding them against the config. */
 
-static int check_shape(const struct se_shard *shard,
-                       const struct se_tensor *tensor, uint32_t n_dims, uint32_t dim0,
-                       uint32_t dim1)
+static int check_shape(const struct se_shard *shard, const struct se_tensor *tensor,
+                       uint32_t n_dims, uint32_t dim0, uint32_t dim1)
 {
     if (tensor->n_dims == n_dims && tensor->dim[0] == dim0 &&
         (n_dims == 1 || tensor->dim[1] == dim1))
@@ -100,21 +99,28 @@ static int check_shape(const struct se_shard *shard,
                    tensor->name, has, wants);
 }
 
-static int read_dtype(const struct se_shard *shard, const struct se_tensor *tensor,
-                      enum se_dtype *dtype)
+static bool find_dtype(const char *name, enum se_dtype *dtype)
 {
     static const struct {
         const char *name;
         enum se_dtype dtype;
     } known[] = { { "F32", SE_DTYPE_F32 }, { "F16", SE_DTYPE_F16 }, { "BF16", SE_DTYPE_BF16 } };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strcmp(tensor->dtype, known[i].name) == 0) {
+        if (strcmp(name, known[i].name) == 0) {
             *dtype = known[i].dtype;
-            return 0;
+            return true;
         }
     }
-    return se_fail(-ENOTSUP, "%s: %s is of dtype %s; weights may be F32, F16 or BF16",
-                   shard->path, tensor->name, tensor->dtype);
+    return false;
+}
+
+static int read_dtype(const struct se_shard *shard, const struct se_tensor *tensor,
+                      enum se_dtype *dtype)
+{
+    if (find_dtype(tensor->dtype, dtype))
+        return 0;
+    return se_fail(-ENOTSUP, "%s: %s is of dtype %s; weights may be F32, F16 or BF16", shard->path,
+                   tensor->name, tensor->dtype);
 }
 
 static int find_tensor(const struct loader *l, const char *name, const struct se_tensor **tensor,
@@ -261,9 +267,10 @@ static int check_same_dtype(const struct loader *l)
 {
     for (size_t i = 0; i + 1 < l->n_jobs; i++) { /* the last one is the output */
         if (l->job[i].matrix->dtype != l->job[0].matrix->dtype)
-            return se_fail(-ENOTSUP, "%s: %s is %s, but %s is %s: stored precisions are mixed, "
-                           "choose one with --weights", l->job[i].shard->path,
-                           l->job[i].tensor->name, l->job[i].tensor->dtype,
+            return se_fail(-ENOTSUP,
+                           "%s: %s is %s, but %s is %s: stored precisions are mixed, "
+                           "choose one with --weights",
+                           l->job[i].shard->path, l->job[i].tensor->name, l->job[i].tensor->dtype,
                            l->job[0].tensor->name, l->job[0].tensor->dtype);
     }
     return 0;
@@ -344,8 +351,9 @@ static int convert_matrix(struct loader *l, const struct job *job, enum se_dtype
     if (atomic_load_explicit(&c.bad, memory_order_relaxed))
         return se_fail(-EDOM, "%s: %s holds a value that is not finite or does not fit %s",
                        job->shard->path, job->tensor->name, se_dtype_name(to));
-    struct se_matrix done = { .dtype = to, .n_out = matrix->n_out, .n_in = matrix->n_in,
-                              .data = block };
+    struct se_matrix done = {
+        .dtype = to, .n_out = matrix->n_out, .n_in = matrix->n_in, .data = block
+    };
     if (to == SE_DTYPE_Q8) {
         size_t scale_at_b;
         se_matrix_q8_size(matrix->n_out, matrix->n_in, &scale_at_b);
@@ -441,6 +449,32 @@ int se_model_open(struct se_model **out, const char *dir, const struct se_model_
         return se_trace(r);
     }
     *out = model;
+    return 0;
+}
+
+static bool all_finite(const struct se_tensor *tensor, enum se_dtype dtype)
+{
+    size_t n = tensor->len_b / (dtype == SE_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t));
+    bool good = true;
+    for (size_t i = 0; i < n; i++)
+        good &= isfinite(element(dtype, tensor->data, i)) != 0;
+    return good;
+}
+
+int se_model_scan(const struct se_model *model)
+{
+    const struct se_folder *folder = &model->memory->folder;
+    for (size_t i = 0; i < folder->n; i++) {
+        const struct se_shard *shard = &folder->shard[i];
+        for (size_t k = 0; k < shard->content.n; k++) {
+            const struct se_tensor *tensor = &shard->content.tensor[k];
+            enum se_dtype dtype;
+            /* What is of another kind is no weight of ours. */
+            if (find_dtype(tensor->dtype, &dtype) && !all_finite(tensor, dtype))
+                return se_fail(-EDOM, "%s: %s holds a value that is not finite", shard->path,
+                               tensor->name);
+        }
+    }
     return 0;
 }
 

@@ -30,8 +30,8 @@ struct se_model {
     struct se_matrix output; /* vocab x hidden */
     const float *norm;       /* hidden */
     struct se_layer *layer;
-    enum se_dtype dtype;   /* of the matrices */
-    size_t weight_b;       /* bytes of weights, mapped and converted */
+    enum se_dtype dtype; /* of the matrices */
+    size_t weight_b;     /* bytes of weights, mapped and converted */
     struct se_weights_memory *memory;
 };
 
@@ -47,6 +47,10 @@ struct se_model_options {
  * other, and (when converted) is finite; otherwise -errno and a text naming file and tensor. */
 int se_model_open(struct se_model **out, const char *dir, const struct se_model_options *options);
 void se_model_close(struct se_model *model); /* NULL is fine */
+
+/* Looks at every weight of the files, which opening a mapped model does not do. -EDOM with
+ * file and tensor in the text when one is not finite. */
+int se_model_scan(const struct se_model *model);
 
 const char *se_weights_name(enum se_weights weights);
 

@@ -14,8 +14,8 @@ static const struct {
     const char *name;
     uint32_t size_b;
 } dtypes[] = {
-    { "F64", 8 }, { "F32", 4 }, { "F16", 2 }, { "BF16", 2 },    { "I64", 8 },
-    { "I32", 4 }, { "I16", 2 }, { "I8", 1 },  { "U64", 8 },     { "U32", 4 },
+    { "F64", 8 }, { "F32", 4 }, { "F16", 2 },  { "BF16", 2 },    { "I64", 8 },
+    { "I32", 4 }, { "I16", 2 }, { "I8", 1 },   { "U64", 8 },     { "U32", 4 },
     { "U16", 2 }, { "U8", 1 },  { "BOOL", 1 }, { "F8_E4M3", 1 }, { "F8_E5M2", 1 },
 };
 enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
@@ -56,8 +56,8 @@ static int read_shape(struct se_tensor *tensor, const char *file, const json_t *
     tensor->n_dims = (uint32_t)json_array_size(shape);
     for (uint32_t i = 0; i < tensor->n_dims; i++) {
         if (read_size(json_array_get(shape, i), &tensor->dim[i]) < 0)
-            return se_fail(-EINVAL, "%s: %s: size %u of the shape is no size", file,
-                           tensor->name, i);
+            return se_fail(-EINVAL, "%s: %s: size %u of the shape is no size", file, tensor->name,
+                           i);
         if (__builtin_mul_overflow(*size_b, tensor->dim[i], size_b))
             return se_fail(-EINVAL, "%s: %s: the shape overflows", file, tensor->name);
     }
@@ -74,12 +74,13 @@ static int read_place(struct se_tensor *tensor, const char *file, const json_t *
         return se_fail(-EINVAL, "%s: %s: data_offsets are not a beginning and an end", file,
                        tensor->name);
     if (to > data_b)
-        return se_fail(-EINVAL, "%s: %s: ends at byte %llu of %zu: the file is truncated or the "
-                       "header lies", file, tensor->name, (unsigned long long)to, data_b);
+        return se_fail(-EINVAL,
+                       "%s: %s: ends at byte %llu of %zu: the file is truncated or the "
+                       "header lies",
+                       file, tensor->name, (unsigned long long)to, data_b);
     if (to - from != size_b)
-        return se_fail(-EINVAL, "%s: %s: has %llu bytes, its shape needs %llu", file,
-                       tensor->name, (unsigned long long)(to - from),
-                       (unsigned long long)size_b);
+        return se_fail(-EINVAL, "%s: %s: has %llu bytes, its shape needs %llu", file, tensor->name,
+                       (unsigned long long)(to - from), (unsigned long long)size_b);
     tensor->data = data + from;
     tensor->len_b = (size_t)size_b;
     return 0;
@@ -174,8 +175,8 @@ static int header_length(const char *name, const unsigned char *data, size_t len
     for (int i = 0; i < LENGTH_B; i++)
         header_b |= (uint64_t)data[i] << 8 * i;
     if (header_b > HEADER_MAX_B || header_b > len_b - LENGTH_B)
-        return se_fail(-EINVAL, "%s: a header of %llu bytes does not fit (the file has %zu)",
-                       name, (unsigned long long)header_b, len_b);
+        return se_fail(-EINVAL, "%s: a header of %llu bytes does not fit (the file has %zu)", name,
+                       (unsigned long long)header_b, len_b);
     *out = (size_t)header_b;
     return 0;
 }

@@ -15,8 +15,7 @@
 int se_sampling_check(const struct se_sampling *sampling)
 {
     if (!(sampling->temp == 0 || (sampling->temp >= 1e-6 && sampling->temp <= 1e6)))
-        return se_fail(-EINVAL, "temperature %g is neither 0 nor from 1e-6 to 1e6",
-                       sampling->temp);
+        return se_fail(-EINVAL, "temperature %g is neither 0 nor from 1e-6 to 1e6", sampling->temp);
     if (!(sampling->top_p > 0 && sampling->top_p <= 1))
         return se_fail(-EINVAL, "top-p %g is not above 0 and at most 1", sampling->top_p);
     if (!(sampling->min_p >= 0 && sampling->min_p < 1))

@@ -42,8 +42,7 @@ static int allocate(struct se_engine *engine, const struct se_engine_options *op
 static int check_options(const struct se_engine_options *options)
 {
     if (options->max_rows < 1 || options->max_rows > 1u << 20)
-        return se_fail(-EINVAL, "%u rows a step are not from 1 to %u", options->max_rows,
-                       1u << 20);
+        return se_fail(-EINVAL, "%u rows a step are not from 1 to %u", options->max_rows, 1u << 20);
     if (options->n_pages < 1 || options->n_pages > INT32_MAX / SE_PAGE_SLOTS)
         return se_fail(-EINVAL, "%u pages are not from 1 to %d", options->n_pages,
                        INT32_MAX / SE_PAGE_SLOTS);
@@ -115,13 +114,14 @@ static int check_want(const struct se_engine *engine, const struct se_part *part
     switch (part->want) {
     case SE_WANT_NOTHING:
         if (part->parent || part->seq->pending)
-            return se_fail(-EINVAL, "part %u: rows that become text are a chain and follow no "
-                           "open tree", number);
+            return se_fail(-EINVAL,
+                           "part %u: rows that become text are a chain and follow no "
+                           "open tree",
+                           number);
         return 0;
     case SE_WANT_TOPK:
         if (part->k < 1 || part->k > config->vocab || !part->topk_id || !part->topk_logprob)
-            return se_fail(-EINVAL, "part %u: top %u of %u tokens", number, part->k,
-                           config->vocab);
+            return se_fail(-EINVAL, "part %u: top %u of %u tokens", number, part->k, config->vocab);
         if (part->sharpen != 0 && !part->sampling)
             return se_fail(-EINVAL, "part %u: noise without sampling settings", number);
         return part->sampling ? se_sampling_check(part->sampling) : 0;
@@ -129,8 +129,10 @@ static int check_want(const struct se_engine *engine, const struct se_part *part
         return part->logits ? 0 : se_fail(-EINVAL, "part %u: no place for logits", number);
     case SE_WANT_VERDICT:
         if (!part->sampling || !part->path || part->seq->pending)
-            return se_fail(-EINVAL, "part %u: a verdict needs sampling settings, room for the "
-                           "path and a sequence without an open tree", number);
+            return se_fail(-EINVAL,
+                           "part %u: a verdict needs sampling settings, room for the "
+                           "path and a sequence without an open tree",
+                           number);
         return se_sampling_check(part->sampling);
     }
     return se_fail(-EINVAL, "part %u: unknown want", number);
@@ -148,14 +150,15 @@ static int check_rows(const struct se_engine *engine, const struct se_part *part
         return 0;
     for (uint32_t i = 0; i < part->n_rows; i++) {
         if ((part->parent[i] == SE_NODE_ROOT) != (i == 0))
-            return se_fail(-EINVAL, "part %u, row %u: a verified tree has one root, its first "
-                           "row", number, i);
+            return se_fail(-EINVAL,
+                           "part %u, row %u: a verified tree has one root, its first "
+                           "row",
+                           number, i);
     }
     return 0;
 }
 
-static int check_parts(const struct se_engine *engine, const struct se_part *part,
-                       uint32_t n_parts)
+static int check_parts(const struct se_engine *engine, const struct se_part *part, uint32_t n_parts)
 {
     uint64_t rows = 0;
     for (uint32_t i = 0; i < n_parts; i++) {
@@ -311,8 +314,8 @@ static int settle_verdict(struct se_engine *engine, struct se_part *part, const 
 {
     if (part->sampled)
         memcpy(part->sampled, sampled, part->n_rows * sizeof *sampled);
-    part->n_path = se_accept_walk(part->parent, part->token, sampled, part->n_rows, part->path,
-                                  &part->bonus);
+    part->n_path =
+        se_accept_walk(part->parent, part->token, sampled, part->n_rows, part->path, &part->bonus);
     return se_engine_commit(engine, part->seq, part->path, part->n_path);
 }
 
@@ -348,6 +351,8 @@ int se_step(struct se_engine *engine, struct se_part *part, uint32_t n_parts)
         r = engine->ops->forward(engine->backend, &batch);
     if (r) {
         drop_added(engine, part, n_added);
+        if (r == -EDOM)
+            se_model_scan(engine->model); /* names the weight that did it, where one did */
         return r < 0 ? se_trace(r) : r;
     }
     return settle(engine, part, &batch);

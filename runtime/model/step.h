@@ -33,7 +33,7 @@ struct se_part {
     /* TOPK: per row, k ids and log-probabilities (of the plain logits), best first. With
      * noised set, of log_softmax(sharpen * (logit / temp + gumbel)) at sampling's seed. */
     uint32_t k;
-    uint32_t *topk_id;  /* n_rows * k */
+    uint32_t *topk_id; /* n_rows * k */
     float *topk_logprob;
     float sharpen; /* 0: plain */
 
@@ -57,10 +57,10 @@ enum se_backend_kind { SE_BACKEND_AUTO, SE_BACKEND_CPU };
 
 struct se_engine_options {
     enum se_backend_kind backend;
-    struct se_pool *pool;    /* NULL: this thread alone. Must outlive the engine */
-    uint32_t max_rows;       /* of one step; more are refused */
-    uint32_t n_pages;        /* of the KV pool */
-    enum se_dtype kv_dtype;  /* SE_DTYPE_F32 or SE_DTYPE_F16 */
+    struct se_pool *pool;   /* NULL: this thread alone. Must outlive the engine */
+    uint32_t max_rows;      /* of one step; more are refused */
+    uint32_t n_pages;       /* of the KV pool */
+    enum se_dtype kv_dtype; /* SE_DTYPE_F32 or SE_DTYPE_F16 */
 };
 
 struct se_engine;
@@ -84,6 +84,7 @@ int se_step(struct se_engine *engine, struct se_part *part, uint32_t n_parts);
 
 /* Accepts a path of n pending nodes as text; with path NULL, drops what is pending from node
  * n on. */
-int se_engine_commit(struct se_engine *engine, struct se_seq *seq, const uint32_t *path, uint32_t n);
+int se_engine_commit(struct se_engine *engine, struct se_seq *seq, const uint32_t *path,
+                     uint32_t n);
 
 #endif

@@ -28,8 +28,8 @@ struct world {
     struct se_rng rng;
     const struct se_model *model;
     struct se_engine *engine;
-    struct se_seq *seq;            /* goes along the text */
-    struct se_seq *other[OTHERS];  /* company */
+    struct se_seq *seq;           /* goes along the text */
+    struct se_seq *other[OTHERS]; /* company */
     uint32_t text[TEXT];
     float *hidden, *logits; /* the truth, per position */
     float *got_hidden, *got_logits;
@@ -95,8 +95,8 @@ static void check_row(struct world *w, uint32_t position, uint32_t row, bool log
     if (memcmp(w->hidden + (size_t)position * hidden, w->got_hidden + (size_t)row * hidden,
                hidden * sizeof(float)))
         fail_msg("%s: position %u, row %u: the hidden state differs", w->what, position, row);
-    if (logits && memcmp(w->logits + (size_t)position * vocab,
-                         w->got_logits + (size_t)row * vocab, vocab * sizeof(float)))
+    if (logits && memcmp(w->logits + (size_t)position * vocab, w->got_logits + (size_t)row * vocab,
+                         vocab * sizeof(float)))
         fail_msg("%s: position %u, row %u: the logits differ", w->what, position, row);
     w->checked++;
 }
@@ -293,8 +293,7 @@ static void bits_do_not_depend_on_company(void **state)
             for (size_t j = 0; j < sizeof level / sizeof *level; j++) {
                 se_cpu_narrow(level[j]);
                 if (se_cpu_flags() != seen) /* this machine has no more */
-                    check_case(&world, dir, weights[i], level[j],
-                               1 + se_rng_below(&world.rng, 2));
+                    check_case(&world, dir, weights[i], level[j], 1 + se_rng_below(&world.rng, 2));
                 seen = (se_cpu_narrow(level[j]), se_cpu_flags());
             }
         }

@@ -15,9 +15,9 @@
 #include "tests/model/tiny.h"
 
 /* A whole config but for what a case adds; a key given twice counts as given last. */
-#define BASE(arch)                                                                            \
-    "\"architectures\":[\"" arch "\"],\"vocab_size\":100,\"hidden_size\":64,"                 \
-    "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,"            \
+#define BASE(arch) \
+    "\"architectures\":[\"" arch "\"],\"vocab_size\":100,\"hidden_size\":64," \
+    "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2," \
     "\"intermediate_size\":96,\"max_position_embeddings\":256,\"hidden_act\":\"silu\""
 #define LLAMA BASE("LlamaForCausalLM")
 
@@ -83,7 +83,7 @@ static void both_spellings_of_rope_mean_the_same(void **state)
 {
     static const char *const pair[][2] = {
         { ",\"rope_theta\":5e5", ",\"rope_parameters\":{\"rope_type\":\"default\","
-          "\"rope_theta\":5e5}" },
+                                 "\"rope_theta\":5e5}" },
         { ",\"rope_theta\":1e4,\"rope_scaling\":{\"type\":\"linear\",\"factor\":3}",
           ",\"rope_parameters\":{\"rope_type\":\"linear\",\"rope_theta\":1e4,\"factor\":3.0}" },
         { ",\"rope_theta\":1e4,\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4,"
@@ -192,7 +192,8 @@ static void what_would_be_computed_wrong_is_refused_by_name(void **state)
         { LLAMA ",\"architectures\":[]", -EINVAL, "architectures" },
         { "\"architectures\":[\"Qwen2ForCausalLM\"],\"vocab_size\":8,\"hidden_size\":8,"
           "\"num_hidden_layers\":1,\"num_attention_heads\":1,\"intermediate_size\":8,"
-          "\"max_position_embeddings\":8", -EINVAL, "num_key_value_heads is missing" },
+          "\"max_position_embeddings\":8",
+          -EINVAL, "num_key_value_heads is missing" },
         { "\"vocab_size\":8", -EINVAL, "architectures" },
         { "]", -EINVAL, "line 1" },
     };

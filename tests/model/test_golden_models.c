@@ -107,8 +107,8 @@ static void compare(const struct golden *golden, const char *name, const char *h
     double worst = 0;
     for (size_t i = 0; i < json_array_size(positions); i++) {
         json_int_t at = json_integer_value(json_array_get(positions, i));
-        double off = compare_position(json_array_get(rows, i),
-                                      logits + (size_t)at * golden->vocab, golden->vocab);
+        double off = compare_position(json_array_get(rows, i), logits + (size_t)at * golden->vocab,
+                                      golden->vocab);
         if (off > tolerance)
             fail_msg("%s, %s: position %lld is off by %.2e", name, how, (long long)at, off);
         worst = fmax(worst, off);

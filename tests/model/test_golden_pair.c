@@ -78,8 +78,11 @@ static void check_prompt(struct subject *subject, const json_t *prompt, const ch
     assert_int_equal(se_step(subject->engine, &prefill, 1), 0);
     if (json_array_size(logits) == vocab) {
         float *ours = calloc(vocab, sizeof *ours);
-        struct se_part part = { .seq = subject->seq, .token = &id[n - 1], .n_rows = 1,
-                                .want = SE_WANT_LOGITS, .logits = ours };
+        struct se_part part = { .seq = subject->seq,
+                                .token = &id[n - 1],
+                                .n_rows = 1,
+                                .want = SE_WANT_LOGITS,
+                                .logits = ours };
         assert_int_equal(se_step(subject->engine, &part, 1), 0);
         compare_logits(logits, ours, name);
         assert_int_equal(se_engine_commit(subject->engine, subject->seq, NULL, 0), 0);
@@ -87,8 +90,12 @@ static void check_prompt(struct subject *subject, const json_t *prompt, const ch
     }
     uint32_t last = id[n - 1];
     for (size_t i = 0; i < json_array_size(greedy); i++) {
-        struct se_part part = { .seq = subject->seq, .token = &last, .n_rows = 1,
-                                .want = SE_WANT_VERDICT, .sampling = &sampling, .path = path };
+        struct se_part part = { .seq = subject->seq,
+                                .token = &last,
+                                .n_rows = 1,
+                                .want = SE_WANT_VERDICT,
+                                .sampling = &sampling,
+                                .path = path };
         assert_int_equal(se_step(subject->engine, &part, 1), 0);
         assert_int_equal(part.n_path, 1);
         assert_int_equal(part.bonus, json_integer_value(json_array_get(greedy, i)));

@@ -20,8 +20,17 @@
 #include "tests/model/tiny.h"
 
 static const struct tiny_spec small = {
-    .arch = SE_ARCH_QWEN2, .stored = SE_DTYPE_BF16, .vocab = 70, .hidden = 40, .layers = 2,
-    .heads = 4, .kv_heads = 2, .head_dim = 12, .mlp = 50, .context = 64, .seed = 3,
+    .arch = SE_ARCH_QWEN2,
+    .stored = SE_DTYPE_BF16,
+    .vocab = 70,
+    .hidden = 40,
+    .layers = 2,
+    .heads = 4,
+    .kv_heads = 2,
+    .head_dim = 12,
+    .mlp = 50,
+    .context = 64,
+    .seed = 3,
 };
 
 /* The folder's weight file in memory, to be damaged and written back. */
@@ -355,18 +364,19 @@ static void faults_of_the_index_are_named(void **state)
         int code;
         const char *file, *fault;
     } bad[] = {
-        { "{\"weight_map\":{\"model.norm.weight\":\"b.safetensors\"}}", -ENOENT,
-          "b.safetensors", "No such file" },
+        { "{\"weight_map\":{\"model.norm.weight\":\"b.safetensors\"}}", -ENOENT, "b.safetensors",
+          "No such file" },
         { "{\"weight_map\":{\"lm_head.bias\":\"a.safetensors\"}}", -EINVAL,
           "model.safetensors.index.json", "lm_head.bias is not in a.safetensors" },
         { "{\"weight_map\":{\"model.norm.weight\":\"../a.safetensors\"}}", -EINVAL,
           "model.safetensors.index.json", "not the name of a file" },
-        { "{\"weight_map\":{\"model.norm.weight\":7}}", -EINVAL,
-          "model.safetensors.index.json", "not the name of a file" },
-        { "{\"weight_map\":{\"model.norm.weight\":\"c.safetensors\"}}", -EINVAL,
-          "c.safetensors", "too short" },
+        { "{\"weight_map\":{\"model.norm.weight\":7}}", -EINVAL, "model.safetensors.index.json",
+          "not the name of a file" },
+        { "{\"weight_map\":{\"model.norm.weight\":\"c.safetensors\"}}", -EINVAL, "c.safetensors",
+          "too short" },
         { "{\"weight_map\":{\"model.norm.weight\":\"a.safetensors\","
-          "\"lm_head.weight\":\"d.safetensors\"}}", -EINVAL, "d.safetensors", "is also in" },
+          "\"lm_head.weight\":\"d.safetensors\"}}",
+          -EINVAL, "d.safetensors", "is also in" },
         { "{\"weight_map\":[]}", -EINVAL, "model.safetensors.index.json", "weight_map" },
         { "{", -EINVAL, "model.safetensors.index.json", "" },
         { "{\"weight_map\":{}}", -EINVAL, "se-tiny", "is missing" },

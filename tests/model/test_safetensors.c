@@ -65,9 +65,9 @@ static void a_good_file_is_read(void **state)
     se_safetensors_fini(&read);
 }
 
-#define T(name, dtype, shape, from, to)                                                       \
-    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" #from      \
-    "," #to "]}"
+#define T(name, dtype, shape, from, to) \
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" #from "," #to \
+    "]}"
 
 static void lies_are_named(void **state)
 {
@@ -88,12 +88,9 @@ static void lies_are_named(void **state)
         { "{" T("a", "F32", "2", 4, 12) "}", 12, -EINVAL, "before a belong" },
         { "{" T("a", "F32", "2", 0, 8) "," T("b", "F32", "2", 4, 12) "}", 12, -EINVAL,
           "b overlaps a" },
-        { "{" T("a", "F32", "2", 0, 8) "," T("b", "F32", "2", 0, 8) "}", 8, -EINVAL,
-          "overlaps" },
-        { "{" T("a", "F32", "1", 0, 4) "," T("a", "F32", "1", 4, 8) "}", 8, -EINVAL,
-          "duplicate" },
-        { "{" T("a", "I8", "1", 0, 1) "," T("b", "F32", "1", 1, 5) "}", 5, -EINVAL,
-          "not aligned" },
+        { "{" T("a", "F32", "2", 0, 8) "," T("b", "F32", "2", 0, 8) "}", 8, -EINVAL, "overlaps" },
+        { "{" T("a", "F32", "1", 0, 4) "," T("a", "F32", "1", 4, 8) "}", 8, -EINVAL, "duplicate" },
+        { "{" T("a", "I8", "1", 0, 1) "," T("b", "F32", "1", 1, 5) "}", 5, -EINVAL, "not aligned" },
         { "{" T("a", "F4", "2", 0, 1) "}", 1, -ENOTSUP, "F4" },
         { "{" T("a", "F32", "-2", 0, 8) "}", 8, -EINVAL, "no size" },
         { "{" T("a", "F32", "2.0", 0, 8) "}", 8, -EINVAL, "no size" },
@@ -126,8 +123,8 @@ static void lies_are_named(void **state)
 
 static void lengths_of_the_header_are_checked(void **state)
 {
-    static const uint64_t length[] = { 3, 1000, 100000001, UINT64_MAX, UINT64_MAX - 7,
-                                       (uint64_t)1 << 63 };
+    static const uint64_t length[] = { 3,          1000,           100000001,
+                                       UINT64_MAX, UINT64_MAX - 7, (uint64_t)1 << 63 };
     struct se_safetensors read;
     (void)state;
     for (size_t i = 0; i < sizeof length / sizeof *length; i++) {
@@ -146,9 +143,8 @@ static void lengths_of_the_header_are_checked(void **state)
 /* Any damage is refused or harmless: what is accepted lies inside the file. */
 static void random_damage_never_leads_outside(void **state)
 {
-    static const char header[] =
-        "{" T("a", "F32", "2", 0, 8) "," T("b", "BF16", "2,2", 8, 16) "," T("c", "U8", "3", 16, 19)
-        "}";
+    static const char header[] = "{" T("a", "F32", "2", 0, 8) "," T(
+        "b", "BF16", "2,2", 8, 16) "," T("c", "U8", "3", 16, 19) "}";
     struct se_rng rng;
     uint32_t accepted = 0;
     (void)state;

@@ -108,8 +108,9 @@ static void the_kept_set_is_that_of_a_sort(void **state)
         for (uint32_t i = 0; i < n; i++) {
             if (kept[i] ? cut[i] != x[i] : cut[i] != -INFINITY)
                 fail_msg("round %d: n %u, temp %g, top_k %u, top_p %g, min_p %g: entry %u (%g) "
-                         "should %s", round, n, s.temp, s.top_k, s.top_p, s.min_p, i,
-                         (double)x[i], kept[i] ? "stay" : "go");
+                         "should %s",
+                         round, n, s.temp, s.top_k, s.top_p, s.min_p, i, (double)x[i],
+                         kept[i] ? "stay" : "go");
         }
     }
 }

@@ -22,8 +22,16 @@
 enum { MAX_ROWS = 100, N_PAGES = 12, VOCAB = 70, HIDDEN = 40, CONTEXT = 150 };
 
 static const struct tiny_spec small = {
-    .arch = SE_ARCH_QWEN3, .stored = SE_DTYPE_BF16, .vocab = VOCAB, .hidden = HIDDEN,
-    .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = 16, .mlp = 50, .context = CONTEXT,
+    .arch = SE_ARCH_QWEN3,
+    .stored = SE_DTYPE_BF16,
+    .vocab = VOCAB,
+    .hidden = HIDDEN,
+    .layers = 2,
+    .heads = 4,
+    .kv_heads = 2,
+    .head_dim = 16,
+    .mlp = 50,
+    .context = CONTEXT,
     .seed = 11,
 };
 
@@ -106,44 +114,75 @@ static void refusals_change_nothing(void **state)
     (void)state;
     prefill(a, token, 20);
     prefill(open_tree, token, 5);
-    struct se_part grow = { .seq = open_tree, .token = token, .n_rows = 3, .want = lg,
-                            .logits = logits };
+    struct se_part grow = {
+        .seq = open_tree, .token = token, .n_rows = 3, .want = lg, .logits = logits
+    };
     step(&grow, 1);
     const struct plan plan[] = {
-        { "token beyond the vocabulary", { { a, beyond, NULL, 2, lg, .logits = logits } }, 1,
+        { "token beyond the vocabulary",
+          { { a, beyond, NULL, 2, lg, .logits = logits } },
+          1,
           -EINVAL },
         { "no rows", { { a, token, NULL, 0, lg, .logits = logits } }, 1, -EINVAL },
-        { "too many rows", { { a, token, NULL, MAX_ROWS + 1, lg, .logits = logits } }, 1,
+        { "too many rows", { { a, token, NULL, MAX_ROWS + 1, lg, .logits = logits } }, 1, -EINVAL },
+        { "too many rows together",
+          { { a, token, NULL, 60, lg, .logits = logits },
+            { b, token, NULL, 60, lg, .logits = logits } },
+          2,
           -EINVAL },
-        { "too many rows together", { { a, token, NULL, 60, lg, .logits = logits },
-                                      { b, token, NULL, 60, lg, .logits = logits } }, 2,
+        { "one sequence twice",
+          { { a, token, NULL, 2, lg, .logits = logits },
+            { a, token, NULL, 2, lg, .logits = logits } },
+          2,
           -EINVAL },
-        { "one sequence twice", { { a, token, NULL, 2, lg, .logits = logits },
-                                  { a, token, NULL, 2, lg, .logits = logits } }, 2, -EINVAL },
-        { "a parent that is later", { { b, token, NULL, 2, lg, .logits = logits },
-                                      { a, token, later, 2, lg, .logits = logits } }, 2,
+        { "a parent that is later",
+          { { b, token, NULL, 2, lg, .logits = logits },
+            { a, token, later, 2, lg, .logits = logits } },
+          2,
           -EINVAL },
-        { "prefill with parents", { { a, token, two_roots, 2, SE_WANT_NOTHING, .k = 0 } }, 1, -EINVAL },
-        { "prefill behind a tree", { { open_tree, token, NULL, 2, SE_WANT_NOTHING, .k = 0 } }, 1,
+        { "prefill with parents",
+          { { a, token, two_roots, 2, SE_WANT_NOTHING, .k = 0 } },
+          1,
+          -EINVAL },
+        { "prefill behind a tree",
+          { { open_tree, token, NULL, 2, SE_WANT_NOTHING, .k = 0 } },
+          1,
           -EINVAL },
         { "no room for logits", { { a, token, NULL, 2, lg, .logits = NULL } }, 1, -EINVAL },
-        { "top 0", { { a, token, NULL, 2, SE_WANT_TOPK, .topk_id = id,
-                       .topk_logprob = logprob } }, 1, -EINVAL },
-        { "top of more than there are", { { a, token, NULL, 2, SE_WANT_TOPK, .k = VOCAB + 1,
-                                            .topk_id = id, .topk_logprob = logprob } }, 1,
+        { "top 0",
+          { { a, token, NULL, 2, SE_WANT_TOPK, .topk_id = id, .topk_logprob = logprob } },
+          1,
           -EINVAL },
-        { "noise without settings", { { a, token, NULL, 2, SE_WANT_TOPK, .k = 2, .topk_id = id,
-                                        .topk_logprob = logprob, .sharpen = 2 } }, 1, -EINVAL },
-        { "verdict of two roots", { { a, token, two_roots, 2, SE_WANT_VERDICT,
-                                      .sampling = &greedy, .path = path } }, 1, -EINVAL },
-        { "verdict without a root", { { a, token, no_root, 2, SE_WANT_VERDICT,
-                                        .sampling = &greedy, .path = path } }, 1, -EINVAL },
-        { "verdict of an open tree", { { open_tree, token, NULL, 2, SE_WANT_VERDICT,
-                                         .sampling = &greedy, .path = path } }, 1, -EINVAL },
-        { "verdict without settings", { { a, token, NULL, 2, SE_WANT_VERDICT, .path = path } },
-          1, -EINVAL },
-        { "settings out of range", { { a, token, NULL, 2, SE_WANT_VERDICT, .sampling = &wrong,
-                                       .path = path } }, 1, -EINVAL },
+        { "top of more than there are",
+          { { a, token, NULL, 2, SE_WANT_TOPK, .k = VOCAB + 1, .topk_id = id,
+              .topk_logprob = logprob } },
+          1,
+          -EINVAL },
+        { "noise without settings",
+          { { a, token, NULL, 2, SE_WANT_TOPK, .k = 2, .topk_id = id, .topk_logprob = logprob,
+              .sharpen = 2 } },
+          1,
+          -EINVAL },
+        { "verdict of two roots",
+          { { a, token, two_roots, 2, SE_WANT_VERDICT, .sampling = &greedy, .path = path } },
+          1,
+          -EINVAL },
+        { "verdict without a root",
+          { { a, token, no_root, 2, SE_WANT_VERDICT, .sampling = &greedy, .path = path } },
+          1,
+          -EINVAL },
+        { "verdict of an open tree",
+          { { open_tree, token, NULL, 2, SE_WANT_VERDICT, .sampling = &greedy, .path = path } },
+          1,
+          -EINVAL },
+        { "verdict without settings",
+          { { a, token, NULL, 2, SE_WANT_VERDICT, .path = path } },
+          1,
+          -EINVAL },
+        { "settings out of range",
+          { { a, token, NULL, 2, SE_WANT_VERDICT, .sampling = &wrong, .path = path } },
+          1,
+          -EINVAL },
     };
     uint32_t free_pages = se_kv_pages_free(kv);
     for (size_t i = 0; i < sizeof plan / sizeof *plan; i++) {
@@ -218,9 +257,17 @@ static void weights_that_hold_nan_are_found_in_the_step(void **state)
     assert_int_equal(se_seq_new(&seq, se_engine_kv(other)), 0);
     assert_int_equal(se_seq_new(&good, se_engine_kv(other)), 0);
     struct se_part part[] = {
-        { .seq = good, .token = token, .n_rows = 1, .want = SE_WANT_VERDICT,
-          .sampling = &greedy, .path = path },
-        { .seq = seq, .token = token, .n_rows = 3, .want = SE_WANT_VERDICT, .sampling = &greedy,
+        { .seq = good,
+          .token = token,
+          .n_rows = 1,
+          .want = SE_WANT_VERDICT,
+          .sampling = &greedy,
+          .path = path },
+        { .seq = seq,
+          .token = token,
+          .n_rows = 3,
+          .want = SE_WANT_VERDICT,
+          .sampling = &greedy,
           .path = path },
     };
     assert_int_equal(se_step(other, part, 2), -EDOM);
@@ -241,6 +288,47 @@ static void weights_that_hold_nan_are_found_in_the_step(void **state)
     free(copy);
 }
 
+/* In a mapped file nobody looks for NaN when it is opened; the step that meets it names it. */
+static void a_mapped_nan_is_named_by_the_step(void **state)
+{
+    static const uint16_t nan_bits = 0x7fc0;
+    static const uint32_t token[] = { 3 };
+    const struct se_sampling greedy = SE_SAMPLING_GREEDY;
+    char path[TINY_PATH_MAX_B * 2], other_dir[TINY_PATH_MAX_B];
+    uint32_t way[1];
+    (void)state;
+    tiny_write(other_dir, &small);
+    snprintf(path, sizeof path, "%s/model.safetensors", other_dir);
+    FILE *file = fopen(path, "r+b"); /* the last tensor of the file is the output */
+    assert_non_null(file);
+    assert_int_equal(fseek(file, -2, SEEK_END), 0);
+    assert_int_equal(fwrite(&nan_bits, 1, 2, file), 2);
+    assert_int_equal(fclose(file), 0);
+    struct se_model *broken;
+    struct se_engine *other;
+    struct se_seq *seq;
+    struct se_engine_options options = { .max_rows = 8, .n_pages = 4, .kv_dtype = SE_DTYPE_F16 };
+    assert_int_equal(se_model_open(&broken, other_dir, &(struct se_model_options){ 0 }), 0);
+    assert_int_equal(se_engine_new(&other, broken, &options), 0);
+    assert_int_equal(se_seq_new(&seq, se_engine_kv(other)), 0);
+    struct se_part part = {
+        .seq = seq,
+        .token = token,
+        .n_rows = 1,
+        .want = SE_WANT_VERDICT,
+        .sampling = &greedy,
+        .path = way,
+    };
+    assert_int_equal(se_step(other, &part, 1), -EDOM);
+    assert_non_null(strstr(se_err_text(), "model.safetensors: lm_head.weight holds a value"));
+    assert_int_equal(seq->len + seq->pending, 0);
+    assert_int_equal(se_model_scan(model), 0);
+    se_seq_free(seq);
+    se_engine_free(other);
+    se_model_close(broken);
+    tiny_remove(other_dir);
+}
+
 /* Answers. */
 
 /* More rows than logits fit in memory at once, of several parts, some of which want nothing. */
@@ -257,10 +345,18 @@ static void parts_get_what_they_ask_for(void **state)
         draw_tokens(&rng, token[i], 40);
     struct se_part part[] = {
         { .seq = seq[0], .token = token[0], .n_rows = 20, .hidden = hidden },
-        { .seq = seq[1], .token = token[1], .n_rows = 40, .want = SE_WANT_LOGITS,
+        { .seq = seq[1],
+          .token = token[1],
+          .n_rows = 40,
+          .want = SE_WANT_LOGITS,
           .logits = logits },
-        { .seq = seq[2], .token = token[1], .n_rows = 40, .want = SE_WANT_TOPK, .k = VOCAB,
-          .topk_id = id, .topk_logprob = logprob },
+        { .seq = seq[2],
+          .token = token[1],
+          .n_rows = 40,
+          .want = SE_WANT_TOPK,
+          .k = VOCAB,
+          .topk_id = id,
+          .topk_logprob = logprob },
     };
     step(part, 3);
     assert_int_equal(seq[0]->len, 20);
@@ -277,8 +373,9 @@ static void parts_get_what_they_ask_for(void **state)
         }
     }
     se_seq_drop(seq[1], 0);
-    struct se_part alone = { .seq = seq[1], .token = token[1], .n_rows = 40,
-                             .want = SE_WANT_LOGITS, .logits = again };
+    struct se_part alone = {
+        .seq = seq[1], .token = token[1], .n_rows = 40, .want = SE_WANT_LOGITS, .logits = again
+    };
     step(&alone, 1);
     assert_memory_equal(logits, again, sizeof logits);
     for (int i = 0; i < 3; i++)
@@ -295,12 +392,19 @@ static void noised_ranking_is_that_of_the_formula(void **state)
     double score[VOCAB], whole = 0;
     (void)state;
     prefill(seq, token, 8);
-    struct se_part part = { .seq = seq, .token = token + 8, .n_rows = 1,
-                            .want = SE_WANT_LOGITS, .logits = logits };
+    struct se_part part = {
+        .seq = seq, .token = token + 8, .n_rows = 1, .want = SE_WANT_LOGITS, .logits = logits
+    };
     step(&part, 1);
     se_seq_drop(seq, 0);
-    part = (struct se_part){ .seq = seq, .token = token + 8, .n_rows = 1, .want = SE_WANT_TOPK,
-                             .k = 10, .topk_id = id, .topk_logprob = logprob, .sharpen = 2,
+    part = (struct se_part){ .seq = seq,
+                             .token = token + 8,
+                             .n_rows = 1,
+                             .want = SE_WANT_TOPK,
+                             .k = 10,
+                             .topk_id = id,
+                             .topk_logprob = logprob,
+                             .sharpen = 2,
                              .sampling = &s };
     step(&part, 1);
     for (uint32_t i = 0; i < VOCAB; i++) { /* the noise of the position that comes next */
@@ -314,14 +418,24 @@ static void noised_ranking_is_that_of_the_formula(void **state)
     /* Its best is the token that a verdict samples there. */
     uint32_t path[1], best = id[0];
     se_seq_drop(seq, 0);
-    part = (struct se_part){ .seq = seq, .token = token + 8, .n_rows = 1,
-                             .want = SE_WANT_VERDICT, .sampling = &s, .path = path };
+    part = (struct se_part){ .seq = seq,
+                             .token = token + 8,
+                             .n_rows = 1,
+                             .want = SE_WANT_VERDICT,
+                             .sampling = &s,
+                             .path = path };
     step(&part, 1);
     assert_int_equal(part.bonus, best);
     /* At temperature 0 there is no noise. */
     se_seq_rewind(seq, 8);
-    part = (struct se_part){ .seq = seq, .token = token + 8, .n_rows = 1, .want = SE_WANT_TOPK,
-                             .k = 1, .topk_id = id, .topk_logprob = logprob, .sharpen = 2,
+    part = (struct se_part){ .seq = seq,
+                             .token = token + 8,
+                             .n_rows = 1,
+                             .want = SE_WANT_TOPK,
+                             .k = 1,
+                             .topk_id = id,
+                             .topk_logprob = logprob,
+                             .sharpen = 2,
                              .sampling = &greedy };
     step(&part, 1);
     assert_true(logprob[0] == logits[id[0]] - se_softmax_pick()->logsumexp(logits, VOCAB));
@@ -339,8 +453,12 @@ static void decode(const struct se_sampling *s, const uint32_t *prompt, uint32_t
     uint32_t last = prompt[PROMPT - 1], path[1];
     prefill(seq, prompt, PROMPT - 1);
     for (uint32_t i = 0; i < TEXT_LEN; i++) {
-        struct se_part part = { .seq = seq, .token = &last, .n_rows = 1,
-                                .want = SE_WANT_VERDICT, .sampling = s, .path = path };
+        struct se_part part = { .seq = seq,
+                                .token = &last,
+                                .n_rows = 1,
+                                .want = SE_WANT_VERDICT,
+                                .sampling = s,
+                                .path = path };
         step(&part, 1);
         assert_int_equal(part.n_path, 1);
         last = text[i] = part.bonus;
@@ -388,8 +506,14 @@ static void verify(struct se_rng *rng, const struct se_sampling *s, const uint32
         draw_tokens(rng, filler, 16);
         se_seq_rewind(other, 0);
         struct se_part part[] = {
-            { .seq = seq, .token = token, .parent = parent, .n_rows = n,
-              .want = SE_WANT_VERDICT, .sampling = s, .path = path, .sampled = sampled },
+            { .seq = seq,
+              .token = token,
+              .parent = parent,
+              .n_rows = n,
+              .want = SE_WANT_VERDICT,
+              .sampling = s,
+              .path = path,
+              .sampled = sampled },
             { .seq = other, .token = filler, .n_rows = 1 + se_rng_below(rng, 16) },
         };
         step(part, 1 + se_rng_below(rng, 2));
@@ -411,8 +535,9 @@ static void verify(struct se_rng *rng, const struct se_sampling *s, const uint32
         se_seq_rewind(other, 0);
         if (done > TEXT_LEN)
             break;
-        struct se_part probe = { .seq = seq, .token = &last, .n_rows = 1,
-                                 .want = SE_WANT_LOGITS, .logits = now };
+        struct se_part probe = {
+            .seq = seq, .token = &last, .n_rows = 1, .want = SE_WANT_LOGITS, .logits = now
+        };
         step(&probe, 1);
         se_seq_drop(seq, 0);
         prefill(other, all, seq->len);
@@ -471,6 +596,7 @@ int main(void)
         cmocka_unit_test(refusals_change_nothing),
         cmocka_unit_test(the_context_and_the_pool_have_an_end),
         cmocka_unit_test(weights_that_hold_nan_are_found_in_the_step),
+        cmocka_unit_test(a_mapped_nan_is_named_by_the_step),
         cmocka_unit_test(parts_get_what_they_ask_for),
         cmocka_unit_test(noised_ranking_is_that_of_the_formula),
         cmocka_unit_test(the_text_does_not_depend_on_the_draft),

@@ -71,13 +71,14 @@ static void put_tensor(struct writer *w, const char *name, uint32_t n_out, uint3
     for (size_t i = 0; i < (size_t)n_out * (n_in ? n_in : 1); i++)
         put_value(w, middle + deviation * se_rng_normal(&w->rng));
     snprintf(shape, sizeof shape, n_in ? "[%u,%u]" : "[%u]", n_out, n_in);
-    snprintf(text, sizeof text, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
+    snprintf(text, sizeof text,
+             "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
              w->header_b > 1 ? "," : "", name, dtype[w->stored], shape, from, w->data_b);
     put_header(w, text);
 }
 
-static void put_matrix(struct writer *w, int layer, const char *part, uint32_t n_out,
-                       uint32_t n_in, bool biased)
+static void put_matrix(struct writer *w, int layer, const char *part, uint32_t n_out, uint32_t n_in,
+                       bool biased)
 {
     char name[128];
     snprintf(name, sizeof name, "model.layers.%d.%s.weight", layer, part);
@@ -149,8 +150,8 @@ static void write_config(const char *dir, const struct tiny_spec *s)
                      "\"max_position_embeddings\":%u,\"tie_word_embeddings\":%s,"
                      "\"rope_theta\":10000.0,\"rms_norm_eps\":1e-5,\"sliding_window\":null,"
                      "\"bos_token_id\":1,\"eos_token_id\":2}\n",
-                     se_arch_name(s->arch), s->vocab, s->hidden, s->layers, s->heads,
-                     s->kv_heads, s->head_dim, s->mlp, s->context, s->tied ? "true" : "false");
+                     se_arch_name(s->arch), s->vocab, s->hidden, s->layers, s->heads, s->kv_heads,
+                     s->head_dim, s->mlp, s->context, s->tied ? "true" : "false");
     assert_in_range(n, 1, sizeof text - 1);
     tiny_file(dir, "config.json", text, (size_t)n);
 }

@@ -71,8 +71,7 @@ static void of_twins_the_first_is_taken(void **state)
 
 /* The walk told by the definition: look for a matching child, again and again. */
 static uint32_t walk_by_search(const int32_t *parent, const uint32_t *token,
-                               const uint32_t *sampled, uint32_t n, uint32_t *path,
-                               uint32_t *bonus)
+                               const uint32_t *sampled, uint32_t n, uint32_t *path, uint32_t *bonus)
 {
     uint32_t at = 0, n_path = 0, next = 0;
     do {
