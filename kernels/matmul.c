@@ -21,7 +21,9 @@ size_t se_matmul_rows_size(enum se_dtype dtype, uint32_t n_rows, uint32_t n_in)
 }
 
 #define ROW(name, dtype, cpu, set) \
-    { name, dtype, cpu, se_matmul_prepare_##set, se_matmul_run_##set }
+    { \
+        name, dtype, cpu, se_matmul_prepare_##set, se_matmul_run_##set \
+    }
 
 const struct se_matmul_impl se_matmul_table[] = {
 #if SE_HAVE_VNNI

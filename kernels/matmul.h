@@ -64,8 +64,8 @@ struct se_matmul_impl {
                     uint32_t from, uint32_t to);
     /* y[m * ldy + n] for m < n_rows and from <= n < to; from is a multiple of
      * SE_MATMUL_STEP, to is too or it is n_out. Nothing else in y is touched. */
-    void (*run)(const struct se_matrix *w, const void *rows, uint32_t n_rows, float *y,
-                size_t ldy, uint32_t from, uint32_t to);
+    void (*run)(const struct se_matrix *w, const void *rows, uint32_t n_rows, float *y, size_t ldy,
+                uint32_t from, uint32_t to);
 };
 
 /* Fastest first within a dtype; the plain C one of each dtype last, needing nothing. */

@@ -21,8 +21,8 @@ void se_matmul_prepare_f32_c(const float *x, size_t ldx, uint32_t n_rows, uint32
         memcpy(row_at(out, n_in, m), x + m * ldx, n_in * sizeof *x);
 }
 
-void se_matmul_prepare_bf16_c(const float *x, size_t ldx, uint32_t n_rows, uint32_t n_in,
-                              void *out, uint32_t from, uint32_t to)
+void se_matmul_prepare_bf16_c(const float *x, size_t ldx, uint32_t n_rows, uint32_t n_in, void *out,
+                              uint32_t from, uint32_t to)
 {
     (void)n_rows;
     for (uint32_t m = from; m < to; m++)
@@ -86,8 +86,8 @@ static double dot_q8(const struct se_matrix *w, const struct se_quant_group *x, 
     double sum = 0;
 
     for (size_t g = 0; g < groups; g++) {
-        sum += (double)dot_group(quads, place.width * 4, x + g) * se_f16_to_f32(*scale) *
-               x[g].scale;
+        sum +=
+            (double)dot_group(quads, place.width * 4, x + g) * se_f16_to_f32(*scale) * x[g].scale;
         quads += place.width * SE_Q8_GROUP;
         scale += place.width;
     }

@@ -15,8 +15,8 @@ typedef void se_matmul_run_fn(const struct se_matrix *w, const void *rows, uint3
 se_matmul_prepare_fn se_matmul_prepare_f32_c, se_matmul_prepare_bf16_c, se_matmul_prepare_q8_c;
 se_matmul_run_fn se_matmul_run_float_c, se_matmul_run_q8_c;
 
-#define SE_MATMUL_SET(name)                                  \
-    se_matmul_prepare_fn se_matmul_prepare_##name;           \
+#define SE_MATMUL_SET(name) \
+    se_matmul_prepare_fn se_matmul_prepare_##name; \
     se_matmul_run_fn se_matmul_run_##name
 
 SE_MATMUL_SET(f32_avx2);

@@ -31,6 +31,8 @@
 
 #define VECTOR_W_B (VECTOR * WEIGHT_B)
 #define VECTOR_X_B (VECTOR * X_B)
+#include "kernels/unroll.h"
+
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
@@ -77,7 +79,7 @@ void TILE(prepare)(const float *x, size_t ldx, uint32_t n_rows, uint32_t n_in, v
 
 INLINE void TILE(add)(PART part, const char *x, int height, SUM *sum)
 {
-#pragma GCC unroll 8
+    SE_UNROLL
     for (int j = 0; j < height; j++)
         sum[j] = DOT(sum[j], part, LOAD_X(x + j * VECTOR_X_B));
 }
@@ -100,6 +102,7 @@ INLINE void TILE(stretch)(const struct TILE(turn) *turn, const char *x, int heig
     int slow = turn->slow;
     SUM sum[TILE(part_rows)];
 
+    SE_UNROLL
     for (int j = 0; j < height; j++)
         sum[j] = kept[j * PIECES];
     x += from * (size_t)height * VECTOR_X_B;
@@ -110,6 +113,7 @@ INLINE void TILE(stretch)(const struct TILE(turn) *turn, const char *x, int heig
     }
     if (tail && turn->to > full)
         TILE(add)(LOAD_W_TAIL(w + full * VECTOR_W_B, (uint32_t)tail), x, height, sum);
+    SE_UNROLL
     for (int j = 0; j < height; j++)
         kept[j * PIECES] = sum[j];
 }
@@ -191,10 +195,12 @@ static void TILE(turns)(const struct se_matrix *w, const char *x, uint32_t n_row
 INLINE void TILE(cross)(const PART *part, const char *x, int height, SUM *sum)
 {
     X value[X_ROWS];
+    SE_UNROLL
     for (int j = 0; j < height; j++)
         value[j] = LOAD_X(x + j * VECTOR_X_B);
-#pragma GCC unroll 8
+    SE_UNROLL
     for (int i = 0; i < PIECES; i++)
+        SE_UNROLL
         for (int j = 0; j < height; j++)
             sum[j * PIECES + i] = DOT(sum[j * PIECES + i], part[i], value[j]);
 }
@@ -209,7 +215,7 @@ INLINE void TILE(abreast)(const char *const *row, size_t from, size_t to, uint32
 
     for (size_t v = from; v < whole; v++, x += height * VECTOR_X_B) {
         PART part[PIECES];
-#pragma GCC unroll 8
+        SE_UNROLL
         for (int i = 0; i < PIECES; i++) {
             part[i] = LOAD_W(row[i] + v * VECTOR_W_B);
             if (beside)
@@ -223,6 +229,7 @@ INLINE void TILE(abreast)(const char *const *row, size_t from, size_t to, uint32
     }
     if (tail && to > full) {
         PART part[PIECES];
+        SE_UNROLL
         for (int i = 0; i < PIECES; i++) {
             part[i] = LOAD_W_TAIL(row[i] + full * VECTOR_W_B, (uint32_t)tail);
             if (beside)
@@ -248,7 +255,7 @@ INLINE void TILE(side_by_side)(const struct se_matrix *w, const char *x, int hei
     SUM sum[X_ROWS * PIECES];
 
     TILE(point)(w, n, to, row);
-#pragma GCC unroll 32
+    SE_UNROLL
     for (int i = 0; i < height * PIECES; i++)
         sum[i] = ZERO();
     TILE(abreast)(row, 0, TILE(vectors)(w->n_in), w->n_in, x, height, NULL,
@@ -272,13 +279,16 @@ INLINE void TILE(follow)(const struct TILE(block) *b, const char *x, int height,
 
     for (size_t v = 0; v < b->to - b->from; v++) {
         X value[X_ROWS];
+        SE_UNROLL
         for (int i = 0; i < warm; i++)
             __builtin_prefetch(later[i] + v * VECTOR_W_B, 0, 2);
+        SE_UNROLL
         for (int j = 0; j < height; j++)
             value[j] = LOAD_X(x + j * VECTOR_X_B);
-#pragma GCC unroll 8
+        SE_UNROLL
         for (int i = 0; i < PIECES; i++) {
             PART one = LOAD_PART(part + i * PART_B);
+            SE_UNROLL
             for (int j = 0; j < height; j++)
                 sum[j * PIECES + i] = DOT(sum[j * PIECES + i], one, value[j]);
         }
@@ -294,7 +304,7 @@ INLINE void TILE(pass)(const struct TILE(block) *b, const char *x, int height,
 {
     SUM sum[X_ROWS * PIECES];
 
-#pragma GCC unroll 32
+    SE_UNROLL
     for (int i = 0; i < height * PIECES; i++)
         sum[i] = b->from ? kept[i] : ZERO();
     x += b->from * (size_t)height * VECTOR_X_B;
@@ -306,7 +316,7 @@ INLINE void TILE(pass)(const struct TILE(block) *b, const char *x, int height,
         TILE(finish)(sum, (uint32_t)height, y, ldy, n_left);
         return;
     }
-#pragma GCC unroll 32
+    SE_UNROLL
     for (int i = 0; i < height * PIECES; i++)
         kept[i] = sum[i];
 }

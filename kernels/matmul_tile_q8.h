@@ -23,6 +23,8 @@
  * the fetching to the processor; more rows are slow enough to break it, and the next block
  * is prefetched meanwhile. */
 
+#include "kernels/unroll.h"
+
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
@@ -60,29 +62,29 @@ INLINE void TILE(group)(const uint8_t *w, const uint16_t *scale, size_t width, c
     const int pieces = blocks * TILE(per_block);
     SUM sum[X_ROWS * WIDE * TILE(per_block)];
 
-#pragma GCC unroll 16
+    SE_UNROLL
     for (int i = 0; i < height * pieces; i++)
         sum[i] = BEGIN((const struct se_quant_group *)(const void *)(x + (size_t)(i / pieces) *
                                                                              x_row_b));
-#pragma GCC unroll 8
+    SE_UNROLL
     for (size_t quad = 0; quad < SE_Q8_GROUP / 4; quad++) {
         const size_t at = offsetof(struct se_quant_group, q) + quad * 4;
         X value[X_ROWS];
-#pragma GCC unroll 8
+        SE_UNROLL
         for (int j = 0; j < height; j++)
             value[j] = LOAD_X(x + (size_t)j * x_row_b + at);
-#pragma GCC unroll 8
+        SE_UNROLL
         for (int i = 0; i < pieces; i++) {
             PART part = LOAD_W(w + quad * width * 4 + i * LANES * 4);
-#pragma GCC unroll 8
+            SE_UNROLL
             for (int j = 0; j < height; j++)
                 sum[j * pieces + i] = DOT(sum[j * pieces + i], part, value[j]);
         }
     }
-#pragma GCC unroll 8
+    SE_UNROLL
     for (int i = 0; i < pieces; i++) {
         FLOATS w_scale = LOAD_SCALE(scale + i * LANES);
-#pragma GCC unroll 8
+        SE_UNROLL
         for (int j = 0; j < height; j++) {
             const float *x_scale = (const float *)(const void *)(x + (size_t)j * x_row_b);
             floats[j * pieces + i] =
@@ -104,14 +106,14 @@ INLINE void TILE(pass)(const struct TILE(place) *place, size_t n, int blocks, in
     const char *x = place->x, *next = place->next;
     FLOATS floats[X_ROWS * WIDE * TILE(per_block)];
 
-#pragma GCC unroll 16
+    SE_UNROLL
     for (int i = 0; i < height * pieces; i++)
         floats[i] = first ? ZERO()
                           : LOAD(place->kept + i / pieces * SE_MATMUL_STEP + i % pieces * LANES);
     for (size_t g = 0; g < n; g++) {
         if (!warm)
             __builtin_prefetch((const char *)w + TILE(ahead_b), 0, 2);
-#pragma GCC unroll 16
+        SE_UNROLL
         for (int i = 0; i < warm; i++)
             __builtin_prefetch(next + i * 64, 0, 2);
         TILE(group)(w, scale, width, x, place->x_row_b, blocks, height, floats);
@@ -120,7 +122,7 @@ INLINE void TILE(pass)(const struct TILE(place) *place, size_t n, int blocks, in
         x += sizeof(struct se_quant_group);
         next += warm * 64;
     }
-#pragma GCC unroll 16
+    SE_UNROLL
     for (int i = 0; i < height * pieces; i++)
         STORE(place->kept + i / pieces * SE_MATMUL_STEP + i % pieces * LANES, floats[i]);
 }

@@ -73,8 +73,10 @@ static int pack_block(const struct se_matrix *m, uint32_t row, uint32_t k, uint8
         if (row + lane < m->n_out)
             load_group(m, row + lane, k, n, w);
         if (pack_group(w, quads + lane * 4, step_b, scale + lane) < 0)
-            return se_fail(-EDOM, "weight [%u][%u..%u] cannot be stored in 8 bits: "
-                           "not finite, or above 8 million", row + lane, k, k + n - 1);
+            return se_fail(-EDOM,
+                           "weight [%u][%u..%u] cannot be stored in 8 bits: "
+                           "not finite, or above 8 million",
+                           row + lane, k, k + n - 1);
     }
     return 0;
 }

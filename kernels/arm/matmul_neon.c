@@ -70,8 +70,8 @@ static inline float32x4_t some_bf16(const void *p, uint32_t n)
 static inline void reduce8(const float32x4_t *sum, float *out)
 {
     for (int i = 0; i < 8; i += 4)
-        vst1q_f32(out + i, vpaddq_f32(vpaddq_f32(sum[i], sum[i + 1]),
-                                      vpaddq_f32(sum[i + 2], sum[i + 3])));
+        vst1q_f32(out + i,
+                  vpaddq_f32(vpaddq_f32(sum[i], sum[i + 1]), vpaddq_f32(sum[i + 2], sum[i + 3])));
 }
 
 #define TILE(name) se_matmul_##name##_f32_neon

@@ -7,10 +7,7 @@
 #include "kernels/matmul_set.h"
 #include "kernels/x86/reduce_avx512.h"
 
-static inline __mmask16 lower(uint32_t n)
-{
-    return (__mmask16)((1u << n) - 1);
-}
+static inline __mmask16 lower(uint32_t n) { return (__mmask16)((1u << n) - 1); }
 
 static inline __m512 widen_bf16(__m256i half)
 {
@@ -47,6 +44,5 @@ static inline __m512 round_bf16(__m512 x)
 #define WEIGHT_B 2
 #define LOAD_W(p) widen_bf16(_mm256_loadu_si256((const void *)(p)))
 #define LOAD_W_TAIL(p, n) widen_bf16(_mm256_maskz_loadu_epi16(lower(n), p))
-#define CONVERT_X(x, n, out) \
-    _mm512_store_ps(out, round_bf16(_mm512_maskz_loadu_ps(lower(n), x)))
+#define CONVERT_X(x, n, out) _mm512_store_ps(out, round_bf16(_mm512_maskz_loadu_ps(lower(n), x)))
 #include "kernels/x86/tile_avx512.h"

@@ -12,10 +12,7 @@
 #include "kernels/matmul_set.h"
 #include "kernels/x86/reduce_avx512.h"
 
-static inline __mmask32 lower(uint32_t n)
-{
-    return n < 32 ? (1u << n) - 1 : 0xffffffffu;
-}
+static inline __mmask32 lower(uint32_t n) { return n < 32 ? (1u << n) - 1 : 0xffffffffu; }
 
 /* 16 floats to bf16, subnormals kept (the processor's own conversion makes them zero). */
 static inline __m256i round_bf16(__m512 x)

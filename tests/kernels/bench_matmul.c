@@ -20,7 +20,7 @@ enum { POOL_B = 384 << 20, MOST_SAMPLES = 400 };
 
 static const struct {
     uint32_t n_in, n_out;
-} shapes[] = { { 2048, 2048 }, { 2048, 5632 }, { 5632, 2048 },
+} shapes[] = { { 2048, 2048 }, { 2048, 5632 },  { 5632, 2048 },
                { 2048, 256 },  { 2048, 32000 }, { 1024, 1024 } };
 static const uint32_t row_counts[] = { 1, 2, 4, 8, 16, 33, 64, 128 };
 
@@ -80,8 +80,8 @@ static int measure(const struct se_matmul_impl *impl, const unsigned char *pool,
         r = se_hist_add(&run, now() - made) | se_hist_add(&prepare, made - t);
     }
     if (!r)
-        *sample = (struct sample){ se_hist_at(&run, 0), se_hist_at(&run, 0.5),
-                                   se_hist_at(&prepare, 0) };
+        *sample =
+            (struct sample){ se_hist_at(&run, 0), se_hist_at(&run, 0.5), se_hist_at(&prepare, 0) };
     se_hist_fini(&run);
     se_hist_fini(&prepare);
     se_mem_free(x);
@@ -105,8 +105,8 @@ static int report(const struct se_matmul_impl *impl, const unsigned char *pool,
     printf("%-5s %-7s %5u x %5u %4u rows: %8.1f us, median %8.1f; %5.1f GB/s %6.1f Gop/s; "
            "floor %3.0f%%; prepare %5.1f us\n",
            se_dtype_name(impl->dtype), impl->name, n_in, n_out, n_rows, s.best * 1e6,
-           s.median * 1e6, (double)size / s.best * 1e-9, ops / s.best * 1e-9,
-           100 * least / s.best, s.prepare * 1e6);
+           s.median * 1e6, (double)size / s.best * 1e-9, ops / s.best * 1e-9, 100 * least / s.best,
+           s.prepare * 1e6);
     fflush(stdout);
     return 0;
 }

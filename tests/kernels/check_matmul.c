@@ -45,21 +45,20 @@ static void fence_init(struct fence *fence, size_t size_b)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     fence->map_b = (size_b + page - 1) / page * page + page;
-    fence->map = mmap(NULL, fence->map_b, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    fence->map =
+        mmap(NULL, fence->map_b, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(fence->map, MAP_FAILED);
     assert_int_equal(mprotect(fence->map + fence->map_b - page, page, PROT_NONE), 0);
     memset(fence->map, 0xff, fence->map_b - page); /* NaN in every format, before the data */
     fence->data = fence->map + fence->map_b - page - size_b;
 }
 
-static void fence_fini(struct fence *fence)
-{
-    munmap(fence->map, fence->map_b);
-}
+static void fence_fini(struct fence *fence) { munmap(fence->map, fence->map_b); }
 
 /* Inputs that hurt, each in its own way. */
 enum fill { NORMAL, SPREAD, CANCEL, TINY, SPARSE, TIES, FILLS };
-static const char *const fill_names[FILLS] = { "normal", "spread", "cancel", "tiny", "sparse", "ties" };
+static const char *const fill_names[FILLS] = { "normal", "spread", "cancel",
+                                               "tiny",   "sparse", "ties" };
 
 static float draw(enum fill fill, uint32_t k, float before)
 {
@@ -180,7 +179,9 @@ static void setup_init(struct setup *s, enum se_dtype dtype, uint32_t n_out, uin
     enum se_dtype kept = dtype == SE_DTYPE_Q8 ? SE_DTYPE_F32 : dtype;
     size_t n_w = (size_t)n_out * n_in, element = kept == SE_DTYPE_F32 ? 4 : 2;
 
-    *s = (struct setup){ .dtype = dtype, .n_out = n_out, .n_in = n_in, .n_rows = n_rows, .fill = fill };
+    *s = (struct setup){
+        .dtype = dtype, .n_out = n_out, .n_in = n_in, .n_rows = n_rows, .fill = fill
+    };
     s->ldx = n_in + se_rng_below(&rng, 5);
     fence_init(&s->w_fence, n_w * element);
     fence_init(&s->x_fence, ((n_rows - 1) * s->ldx + n_in) * sizeof(float));
@@ -278,9 +279,10 @@ static void check_values(const struct se_matmul_impl *impl, const struct setup *
             double error = fabs(y[m * ldy + n] - sum);
             if (!(error <= tolerance(s->n_in, magnitude)))
                 fail_msg("%s %s %s n_in %u n_out %u rows %u: y[%u][%u] is %.9g, not %.9g "
-                         "(error %.3g, allowed %.3g)", impl->name, se_dtype_name(impl->dtype),
-                         fill_names[s->fill], s->n_in, s->n_out, s->n_rows, m, n,
-                         (double)y[m * ldy + n], sum, error, tolerance(s->n_in, magnitude));
+                         "(error %.3g, allowed %.3g)",
+                         impl->name, se_dtype_name(impl->dtype), fill_names[s->fill], s->n_in,
+                         s->n_out, s->n_rows, m, n, (double)y[m * ldy + n], sum, error,
+                         tolerance(s->n_in, magnitude));
         }
     se_mem_free(y);
 }
@@ -308,21 +310,23 @@ static void compare_batch(const struct se_matmul_impl *impl, const struct setup 
         for (uint32_t n = from; n < to; n++)
             if (bits_of(y[m * ldy + n]) != bits_of(alone[(size_t)(first + m) * s->n_out + n]))
                 fail_msg("%s %s %s n_in %u n_out %u: row %u of %u in [%u, %u): y[%u] is %.9g, "
-                         "alone %.9g", impl->name, se_dtype_name(impl->dtype),
-                         fill_names[s->fill], s->n_in, s->n_out, m, n_rows, from, to, n,
-                         (double)y[m * ldy + n],
+                         "alone %.9g",
+                         impl->name, se_dtype_name(impl->dtype), fill_names[s->fill], s->n_in,
+                         s->n_out, m, n_rows, from, to, n, (double)y[m * ldy + n],
                          (double)alone[(size_t)(first + m) * s->n_out + n]);
     se_mem_free(y);
 }
 
-static int usable(const struct se_matmul_impl *impl)
-{
-    return !(impl->cpu & ~se_cpu_flags());
-}
+static int usable(const struct se_matmul_impl *impl) { return !(impl->cpu & ~se_cpu_flags()); }
 
-static const uint32_t some_n_in[] = { 1, 2, 15, 16, 17, 31, 32, 33, 64, 100, 257, 1000, 2048, 2049 };
+static const uint32_t some_n_in[] = {
+    1, 2, 15, 16, 17, 31, 32, 33, 64, 100, 257, 1000, 2048, 2049
+};
 static const uint32_t some_n_out[] = { 1, 8, 15, 17, 64, 65, 97, 130 };
-enum { N_IN = sizeof some_n_in / sizeof *some_n_in, N_OUT = sizeof some_n_out / sizeof *some_n_out };
+enum {
+    N_IN = sizeof some_n_in / sizeof *some_n_in,
+    N_OUT = sizeof some_n_out / sizeof *some_n_out
+};
 
 /* x * w must stay within float32, and w within f16. */
 static int fits(enum se_dtype dtype, enum fill fill)
@@ -372,7 +376,9 @@ static void bits_do_not_depend_on_the_batch(void **state)
 {
     static const struct {
         uint32_t n_out, n_in, n_rows, every;
-    } shapes[] = { { 200, 75, 70, 1 }, { 81, 1300, 40, 13 }, { 130, 2049, 70, 23 }, { 20, 600, MOST_ROWS, 49 } };
+    } shapes[] = {
+        { 200, 75, 70, 1 }, { 81, 1300, 40, 13 }, { 130, 2049, 70, 23 }, { 20, 600, MOST_ROWS, 49 }
+    };
 
     (void)state;
     for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++)

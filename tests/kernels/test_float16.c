@@ -86,8 +86,8 @@ static uint32_t nearest(const struct format *f, float value)
         *(meaning(f, middle) <= want ? &low : &high) = middle;
     }
     /* the largest finite number's upper neighbour counts as the next power of two */
-    double above = high == f->top << f->fraction ? ldexp(1, (int)(f->top - f->bias))
-                                                 : meaning(f, high);
+    double above =
+        high == f->top << f->fraction ? ldexp(1, (int)(f->top - f->bias)) : meaning(f, high);
     double to_low = want - meaning(f, low), to_high = above - want;
     if (to_low == to_high)
         return sign | (low & 1 ? high : low);
