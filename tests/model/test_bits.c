@@ -105,9 +105,8 @@ static void check_row(struct world *w, uint32_t position, uint32_t row, bool log
 struct company {
     uint32_t token[OTHERS][BATCH_MAX];
     int32_t parent[OTHERS][BATCH_MAX];
-    uint32_t path[BATCH_MAX];
-    uint32_t id[BATCH_MAX * 2];
-    float logprob[BATCH_MAX * 2];
+    uint32_t id[OTHERS][BATCH_MAX * 2];
+    float logprob[OTHERS][BATCH_MAX * 2];
 };
 
 static struct se_part draw_other(struct world *w, struct company *c, int i, uint32_t rows)
@@ -128,8 +127,8 @@ static struct se_part draw_other(struct world *w, struct company *c, int i, uint
         .n_rows = rows,
         .want = tree ? SE_WANT_TOPK : SE_WANT_NOTHING,
         .k = 2,
-        .topk_id = c->id,
-        .topk_logprob = c->logprob,
+        .topk_id = c->id[i],
+        .topk_logprob = c->logprob[i],
     };
 }
 
