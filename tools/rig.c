@@ -22,8 +22,9 @@ int se_rig_load(struct se_rig *rig, const char *dir, const struct se_common *com
     if (r < 0)
         return se_trace(r);
     struct se_progress progress;
-    se_progress_begin(&progress, "converting weights");
+    se_progress_begin(&progress, common->preload ? "loading weights" : "converting weights");
     struct se_model_options options = { .weights = (enum se_weights)common->weights,
+                                        .preload = common->preload,
                                         .pool = rig->pool,
                                         .progress = show_conversion,
                                         .progress_context = &progress };

@@ -4,6 +4,7 @@
 #define SE_TOOLS_SE_MODEL_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@
 struct se_common {
     uint64_t threads; /* 0: as many as it may run on */
     int weights;      /* enum se_weights */
+    bool preload;     /* copy what could stay mapped */
     int backend;      /* enum se_backend_kind */
 };
 
@@ -36,6 +38,15 @@ struct se_common {
           0, \
           "stored|f32|bf16|q8", \
           "precision of the weights; other than stored: converted at load" }, \
+        { "preload", \
+          0, \
+          SE_CONF_FLAG, \
+          offsetof(struct se_common, preload), \
+          NULL, \
+          0, \
+          0, \
+          NULL, \
+          "copy weights that could stay mapped into huge pages: slower to load, faster to read" }, \
     { \
         "backend", 0, SE_CONF_CHOICE, offsetof(struct se_common, backend), "auto", 0, 0, \
             "auto|cpu", "what computes" \

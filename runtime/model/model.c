@@ -278,14 +278,27 @@ static int check_same_dtype(const struct loader *l)
 
 /* Conversion. */
 
-static size_t converted_size(const struct se_matrix *from, enum se_dtype to)
+static size_t element_size(enum se_dtype dtype)
 {
-    size_t scale_at_b, n = (size_t)from->n_out * from->n_in;
-    if (from->dtype == to)
+    return dtype == SE_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
+}
+
+/* Bytes of a matrix as it is used, mapped or converted. */
+static size_t used_size(const struct se_matrix *matrix)
+{
+    size_t scale_at_b, n = (size_t)matrix->n_out * matrix->n_in;
+    if (matrix->dtype == SE_DTYPE_Q8)
+        return se_matrix_q8_size(matrix->n_out, matrix->n_in, &scale_at_b);
+    return n * element_size(matrix->dtype);
+}
+
+/* Bytes that a matrix takes in memory of our own; 0: it stays where it is mapped. */
+static size_t converted_size(const struct loader *l, const struct se_matrix *from, enum se_dtype to)
+{
+    if (from->dtype == to && !l->options->preload)
         return 0;
-    size_t size_b = to == SE_DTYPE_Q8 ? se_matrix_q8_size(from->n_out, from->n_in, &scale_at_b)
-                                      : n * (to == SE_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t));
-    return (size_b + SE_MEM_ALIGN - 1) & ~(size_t)(SE_MEM_ALIGN - 1);
+    struct se_matrix done = { .dtype = to, .n_out = from->n_out, .n_in = from->n_in };
+    return (used_size(&done) + SE_MEM_ALIGN - 1) & ~(size_t)(SE_MEM_ALIGN - 1);
 }
 
 struct conversion {
@@ -296,9 +309,21 @@ struct conversion {
     atomic_bool bad;
 };
 
+/* As they are: what is not finite is found by the step that meets it, as in a mapped file. */
+static void copy_rows(const struct conversion *c, uint32_t from, uint32_t to)
+{
+    size_t row_b = c->from->n_in * element_size(c->to);
+    memcpy((char *)c->block + from * row_b, (const char *)c->from->data + from * row_b,
+           (to - from) * row_b);
+}
+
 static bool convert_rows(const struct conversion *c, uint32_t from, uint32_t to)
 {
     bool good = true;
+    if (c->from->dtype == c->to) {
+        copy_rows(c, from, to);
+        return true;
+    }
     size_t end = (size_t)to * c->from->n_in;
     for (size_t i = (size_t)from * c->from->n_in; i < end; i++) {
         float value = element(c->from->dtype, c->from->data, i);
@@ -364,19 +389,32 @@ static int convert_matrix(struct loader *l, const struct job *job, enum se_dtype
     return 0;
 }
 
-static int convert_all(struct loader *l, enum se_dtype to)
+/* What a matrix becomes. */
+static enum se_dtype target_of(const struct loader *l, const struct job *job)
+{
+    static const enum se_dtype target[] = {
+        [SE_WEIGHTS_F32] = SE_DTYPE_F32,
+        [SE_WEIGHTS_BF16] = SE_DTYPE_BF16,
+        [SE_WEIGHTS_Q8] = SE_DTYPE_Q8,
+    };
+    enum se_weights weights = l->options->weights;
+    return weights == SE_WEIGHTS_STORED ? job->matrix->dtype : target[weights];
+}
+
+static int convert_all(struct loader *l)
 {
     const struct se_model_options *options = l->options;
     size_t total_b = 0, done_b = 0;
     for (size_t i = 0; i < l->n_jobs; i++)
-        total_b += converted_size(l->job[i].matrix, to);
+        total_b += converted_size(l, l->job[i].matrix, target_of(l, &l->job[i]));
     if (total_b == 0)
         return 0;
     char *block = l->model->memory->block = se_mem_new(total_b, 1);
     if (!block)
         return -ENOMEM;
     for (size_t i = 0; i < l->n_jobs; i++) {
-        size_t size_b = converted_size(l->job[i].matrix, to);
+        enum se_dtype to = target_of(l, &l->job[i]);
+        size_t size_b = converted_size(l, l->job[i].matrix, to);
         int r = size_b ? convert_matrix(l, &l->job[i], to, block + done_b) : 0;
         if (r < 0)
             return r;
@@ -385,15 +423,6 @@ static int convert_all(struct loader *l, enum se_dtype to)
             options->progress(options->progress_context, done_b, total_b);
     }
     return 0;
-}
-
-/* Bytes of a matrix as it is used, mapped or converted. */
-static size_t used_size(const struct se_matrix *matrix)
-{
-    size_t scale_at_b, n = (size_t)matrix->n_out * matrix->n_in;
-    if (matrix->dtype == SE_DTYPE_Q8)
-        return se_matrix_q8_size(matrix->n_out, matrix->n_in, &scale_at_b);
-    return n * (matrix->dtype == SE_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t));
 }
 
 static void count_bytes(struct loader *l)
@@ -408,11 +437,6 @@ static void count_bytes(struct loader *l)
 
 static int load(struct loader *l)
 {
-    static const enum se_dtype target[] = {
-        [SE_WEIGHTS_F32] = SE_DTYPE_F32,
-        [SE_WEIGHTS_BF16] = SE_DTYPE_BF16,
-        [SE_WEIGHTS_Q8] = SE_DTYPE_Q8,
-    };
     struct se_model *model = l->model;
     int r = se_config_read(&model->config, l->dir);
     if (r < 0)
@@ -426,9 +450,10 @@ static int load(struct loader *l)
         r = map_layers(l);
     if (r == 0)
         r = map_ends(l);
+    if (r == 0 && l->options->weights == SE_WEIGHTS_STORED)
+        r = check_same_dtype(l);
     if (r == 0)
-        r = l->options->weights == SE_WEIGHTS_STORED ? check_same_dtype(l)
-                                                     : convert_all(l, target[l->options->weights]);
+        r = convert_all(l);
     if (r < 0)
         return r;
     model->dtype = model->layer[0].q.dtype;

@@ -4,6 +4,7 @@
 #ifndef SE_RUNTIME_MODEL_MODEL_H
 #define SE_RUNTIME_MODEL_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "kernels/matmul.h"
@@ -37,6 +38,9 @@ struct se_model {
 
 struct se_model_options {
     enum se_weights weights;
+    /* Copy what could stay mapped into memory of our own: it takes a moment and the memory,
+     * but lies in huge pages, which the processor reads faster than a file's small ones. */
+    bool preload;
     struct se_pool *pool; /* for conversion; NULL: this thread alone */
     /* Called as conversion goes on, done of total bytes; may be NULL. */
     void (*progress)(void *context, size_t done_b, size_t total_b);

@@ -168,6 +168,9 @@ PY
             checks=$((checks + 1))
             cmp -s "$work/one" "$work/two" || fault "T $temp, $weights: 1 and 2 threads differ"
             [ "$(wc -w <"$work/one")" = 48 ] || fault "T $temp, $weights: not 48 ids"
+            "$se_model" generate "$draft" -p 'The old woman' -n 48 --temp $temp --seed 11 --ids-out \
+                --ignore-eos -w $weights --preload >"$work/two" || fault "generate --preload at $temp"
+            cmp -s "$work/one" "$work/two" || fault "T $temp, $weights: --preload changes the ids"
         done
         [ $temp = 0 ] && continue
         "$se_model" generate "$draft" -p 'The old woman' -n 48 --temp $temp --seed 12 --ids-out \
