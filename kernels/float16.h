@@ -2,7 +2,7 @@
 /* kernels/float16.h - the two 16-bit floats as bits: IEEE binary16 and bfloat16.
  *
  * Rounding is to nearest even. NaN stays a (quiet) NaN; infinities and subnormals are kept.
- * The array forms give the same bits as the scalar ones on every processor. */
+ * Pure; any thread. */
 #ifndef SE_KERNELS_FLOAT16_H
 #define SE_KERNELS_FLOAT16_H
 

@@ -7,7 +7,7 @@
 #include "kernels/float16.h"
 #include "runtime/base/err.h"
 
-enum { GROUP = SE_Q8_GROUP, LANES = SE_Q8_LANES, QUADS = GROUP / 4 };
+enum { GROUP = SE_Q8_GROUP, LANES = SE_Q8_LANES };
 
 size_t se_matrix_q8_size(uint32_t n_out, uint32_t n_in, size_t *scale_at_b)
 {
@@ -56,9 +56,11 @@ static int pack_group(const float *w, uint8_t *quads, size_t step_b, uint16_t *s
     if (top >= SE_QUANT_INFINITE || !choose_scale(magnitude, scale))
         return -EDOM;
     float step = magnitude > 0 ? se_f16_to_f32(*scale) : 1.0f;
-    for (int quad = 0; quad < QUADS; quad++, quads += step_b)
-        for (int i = 0; i < 4; i++)
-            quads[i] = (uint8_t)(se_quant_nearest(w[quad * 4 + i] / step) + 128);
+    uint8_t q[GROUP];
+    for (int i = 0; i < GROUP; i++)
+        q[i] = (uint8_t)(se_quant_nearest(w[i] / step) + 128);
+    for (int i = 0; i < GROUP; i += 4, quads += step_b)
+        memcpy(quads, q + i, 4);
     return 0;
 }
 
