@@ -12,6 +12,8 @@
 #   SE_MODEL=build/tools/se-model  SHAPES="llama-150m llama-1b"  WEIGHTS="q8 bf16"
 #   CONTEXTS="128 512"  THREADS="1 2"  ROWS=1,8,33,33t,128  TURNS=5  REPEAT=3  WARM_UP=2
 #
+#   SE_OPTIONS="" (more options for se-model bench, such as --preload)
+#
 # The two programs take turns (A B, then B A, ...): a machine that is slower for a minute is
 # slower for both. See README.md beside this file.
 set -eu
@@ -20,7 +22,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
 if [ $# -lt 2 ]; then
-    sed -n '3,14s/^# \{0,1\}//p' "$0" >&2
+    sed -n '3,15s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 llama_dir=$1
@@ -34,6 +36,7 @@ contexts=${CONTEXTS:-128 512}
 threads=${THREADS:-1 2}
 rows=${ROWS:-1,8,33,33t,128}
 turns=${TURNS:-5}
+options=${SE_OPTIONS:-}
 repeat=${REPEAT:-3}
 warm_up=${WARM_UP:-2}
 
@@ -97,7 +100,8 @@ make_models() {
 
 # $1 shape, $2 weights, $3 context, $4 threads, $5 turn
 run_ours() {
-    "$se_model" bench "$models/$1" --rows "$rows" --context "$3" --threads "$4" \
+    # shellcheck disable=SC2086  # a list of words
+    "$se_model" bench "$models/$1" $options --rows "$rows" --context "$3" --threads "$4" \
         --weights "$2" --repeat "$repeat" --warm-up "$warm_up" --json \
         >"$out/$1.$2.c$3.t$4.ours.$5.json"
 }
