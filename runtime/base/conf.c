@@ -182,9 +182,9 @@ static int set(const struct se_conf_row *row, void *values, const char *value)
 static size_t size_of(enum se_conf_type type)
 {
     static const size_t size_b[] = {
-        [SE_CONF_FLAG] = sizeof(bool),    [SE_CONF_UINT] = sizeof(uint64_t),
-        [SE_CONF_REAL] = sizeof(double),  [SE_CONF_TEXT] = sizeof(const char *),
-        [SE_CONF_CHOICE] = sizeof(int),   [SE_CONF_UINTS] = sizeof(struct se_conf_uints),
+        [SE_CONF_FLAG] = sizeof(bool),   [SE_CONF_UINT] = sizeof(uint64_t),
+        [SE_CONF_REAL] = sizeof(double), [SE_CONF_TEXT] = sizeof(const char *),
+        [SE_CONF_CHOICE] = sizeof(int),  [SE_CONF_UINTS] = sizeof(struct se_conf_uints),
     };
     return size_b[type];
 }
@@ -200,8 +200,8 @@ int se_conf_defaults(const struct se_conf_row *rows, size_t n, void *values)
     return 0;
 }
 
-static const struct se_conf_row *by_name(const struct se_conf_row *rows, size_t n,
-                                         const char *name, size_t len)
+static const struct se_conf_row *by_name(const struct se_conf_row *rows, size_t n, const char *name,
+                                         size_t len)
 {
     for (size_t i = 0; i < n; i++)
         if (strlen(rows[i].name) == len && !memcmp(rows[i].name, name, len))

@@ -26,11 +26,11 @@ struct se_conf_uints {
 };
 
 struct se_conf_row {
-    const char *name;     /* long name, without the dashes */
-    char letter;          /* short name, or 0 */
+    const char *name; /* long name, without the dashes */
+    char letter;      /* short name, or 0 */
     enum se_conf_type type;
-    size_t offset;        /* of the value in the caller's struct */
-    const char *initial;  /* default, in the text form of the command line; NULL: zero */
+    size_t offset;       /* of the value in the caller's struct */
+    const char *initial; /* default, in the text form of the command line; NULL: zero */
     double min, max;
     const char *argument; /* what --help calls the value: "N", "DIR"; choices for a choice */
     const char *help;

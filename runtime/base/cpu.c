@@ -60,8 +60,7 @@ static uint32_t detect(void)
 #if defined(__x86_64__)
     /* The compiler's run-time knows whether the kernel saves the wide registers. */
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        has_f16c())
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
         found |= SE_CPU_AVX2;
     if ((found & SE_CPU_AVX2) && __builtin_cpu_supports("avx512f") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&

@@ -15,7 +15,6 @@ void se_log_set_level(enum se_log_level level);
 int se_log_wants(enum se_log_level level);
 
 /* One line, written with one system call, so that threads do not mix. */
-void se_log(enum se_log_level level, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void se_log(enum se_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -141,8 +141,8 @@ static void fill(struct se_stat *stat, const struct se_stat_label *label, uint32
 static bool same_file(const char *path, int fd)
 {
     struct stat by_path, by_fd;
-    return lstat(path, &by_path) == 0 && fstat(fd, &by_fd) == 0 &&
-           by_path.st_dev == by_fd.st_dev && by_path.st_ino == by_fd.st_ino;
+    return lstat(path, &by_path) == 0 && fstat(fd, &by_fd) == 0 && by_path.st_dev == by_fd.st_dev &&
+           by_path.st_ino == by_fd.st_ino;
 }
 
 /* Removes the page of a writer that is gone. 0 also when there is none any more; -EEXIST

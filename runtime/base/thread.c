@@ -36,7 +36,7 @@ enum {
     CACHE_LINE_B = 64,
     PAUSES_PER_LOOK = 16, /* at the clock, while spinning */
 };
-#define STOPS  (1u << 30) /* in left: the helpers are to return */
+#define STOPS (1u << 30)  /* in left: the helpers are to return */
 #define SLEEPS (1u << 31) /* in left: a helper is in the futex; in done: the owner is */
 
 /* Waking a sleeping core costs up to 50 us, so a wait that is likely to be shorter is spun,
@@ -45,14 +45,14 @@ enum {
 #define WAKE_NS 50000u
 
 /* Judging, in time spent inside loops. */
-#define SAMPLE_NS        200000u     /* one loop is measured in each so much */
-#define WINDOW_NS        10000000u   /* a verdict after so much: longer than a time slice */
-#define LOSS_NS          2000000     /* or as soon as so much is lost */
+#define SAMPLE_NS 200000u   /* one loop is measured in each so much */
+#define WINDOW_NS 10000000u /* a verdict after so much: longer than a time slice */
+#define LOSS_NS 2000000     /* or as soon as so much is lost */
 #define BACKOFF_FIRST_NS 64000000u
-#define BACKOFF_MAX_NS   1000000000u
-#define GAIN_SHARE       10 /* a gain of less than a tenth is none */
-#define STRETCH_NS       5000000 /* measured alone, before the stretch counts */
-#define STRETCH_MAX_NS   100000000
+#define BACKOFF_MAX_NS 1000000000u
+#define GAIN_SHARE 10      /* a gain of less than a tenth is none */
+#define STRETCH_NS 5000000 /* measured alone, before the stretch counts */
+#define STRETCH_MAX_NS 100000000
 
 struct helper {
     struct se_pool *pool;
@@ -210,8 +210,7 @@ static bool await_loop(struct se_pool *pool)
          * the owner cannot publish between our look and our sleep without either seeing the
          * mark or changing what the futex compares. relaxed: nothing else is passed on. */
         if (!atomic_compare_exchange_strong_explicit(&pool->left, &left, SLEEPS,
-                                                     memory_order_relaxed,
-                                                     memory_order_relaxed) &&
+                                                     memory_order_relaxed, memory_order_relaxed) &&
             left != SLEEPS)
             return left != STOPS;
         futex_wait(&pool->left, SLEEPS);

@@ -40,10 +40,10 @@ void se_pool_share_always(struct se_pool *pool, bool always);
 
 /* How the pool fared since the last call, for benchmarks and tests. */
 struct se_pool_stat {
-    uint64_t runs;       /* loops shared */
-    uint64_t alone;      /* loops the owner kept for itself */
-    uint64_t helped;     /* items done by helpers */
-    uint64_t waited_ns;  /* the owner's wait for the last items */
+    uint64_t runs;      /* loops shared */
+    uint64_t alone;     /* loops the owner kept for itself */
+    uint64_t helped;    /* items done by helpers */
+    uint64_t waited_ns; /* the owner's wait for the last items */
 };
 struct se_pool_stat se_pool_stat_take(struct se_pool *pool);
 

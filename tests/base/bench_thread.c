@@ -108,7 +108,8 @@ static int bench_empty(uint32_t threads, uint32_t loops, bool meet)
     }
     struct se_pool_stat stat = se_pool_stat_take(pool);
     printf("%u threads, %s; ns of a loop, helpers did %.0f%% of what they could\n", threads,
-           meet ? "meeting" : "empty items", 100 * (double)stat.helped / (double)(stat.runs * (threads - 1)));
+           meet ? "meeting" : "empty items",
+           100 * (double)stat.helped / (double)(stat.runs * (threads - 1)));
     print_hist("loop, ns", &hist, 1);
     se_hist_fini(&hist);
     se_pool_free(pool);

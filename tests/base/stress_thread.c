@@ -25,7 +25,7 @@ struct loop {
     uint32_t seen[ITEMS_MAX]; /* the round in which the item last ran, plus its runs */
     uint32_t ran[ITEMS_MAX];
     uint64_t by_thread[THREADS_MAX][8]; /* of each thread: plain, so a shared number shows */
-    uint32_t bad;             /* written only on failure */
+    uint32_t bad;                       /* written only on failure */
 };
 
 static void item_fn(void *context, uint32_t item, uint32_t thread)
@@ -158,9 +158,9 @@ int main(void)
 {
     printf("SE_TEST_SEED=%llu\n", (unsigned long long)seed());
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shared),      cmocka_unit_test(test_judged),
-        cmocka_unit_test(test_pinned),      cmocka_unit_test(test_short_lives),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_sleepers_come_back),
+        cmocka_unit_test(test_shared),   cmocka_unit_test(test_judged),
+        cmocka_unit_test(test_pinned),   cmocka_unit_test(test_short_lives),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_sleepers_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,9 +88,9 @@ static void test_defaults(void **state)
 static void test_spellings(void **state)
 {
     (void)state;
-    struct line a = read_line("--threads=7", "--temp", "1e-1", "--chat", "--prompt=a=b", "dir",
-                              "--weights", "q8", "--rows", "5", "--seed=18446744073709551615",
-                              NULL);
+    struct line a =
+        read_line("--threads=7", "--temp", "1e-1", "--chat", "--prompt=a=b", "dir", "--weights",
+                  "q8", "--rows", "5", "--seed=18446744073709551615", NULL);
     assert_int_equal(a.r, 0);
     assert_int_equal(a.settings.threads, 7);
     assert_true(a.settings.temp == 0.1);
@@ -147,8 +147,7 @@ static void test_refusals(void **state)
         { { "--threads=" }, { "--threads", "''", "whole number" } },
         { { "--threads=0x10" }, { "--threads", "'0x10'", "whole number" } },
         { { "--threads=2.5" }, { "--threads", "'2.5'", "whole number" } },
-        { { "--seed=18446744073709551616" },
-          { "--seed", "'18446744073709551616'", "too large" } },
+        { { "--seed=18446744073709551616" }, { "--seed", "'18446744073709551616'", "too large" } },
         { { "--threads=18446744073709551626" }, /* 2^64 + 10: times ten it wraps */
           { "--threads", "'18446744073709551626'", "1 to 64" } },
         { { "--temp=warm" }, { "--temp", "'warm'", "a number" } },
@@ -247,9 +246,9 @@ static void test_help_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_spellings),
-        cmocka_unit_test(test_help_asked),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_bad_table),    cmocka_unit_test(test_large_limits),
+        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_help_asked), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_bad_table),  cmocka_unit_test(test_large_limits),
         cmocka_unit_test(test_help_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

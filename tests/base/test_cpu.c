@@ -87,8 +87,7 @@ static void test_text(void **state)
     (void)state;
     char text[64], tiny[6];
     assert_string_equal(se_cpu_text(0, text, sizeof text), "c");
-    assert_string_equal(se_cpu_text(SE_CPU_AVX512 | SE_CPU_BF16, text, sizeof text),
-                        "avx512 bf16");
+    assert_string_equal(se_cpu_text(SE_CPU_AVX512 | SE_CPU_BF16, text, sizeof text), "avx512 bf16");
     assert_string_equal(se_cpu_text(SE_CPU_NEON, text, sizeof text), "neon");
     se_cpu_text(UINT32_MAX, tiny, sizeof tiny);
     assert_true(strlen(tiny) < sizeof tiny);
@@ -112,8 +111,9 @@ static void test_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words), cmocka_unit_test(test_implications),
-        cmocka_unit_test(test_narrow), cmocka_unit_test(test_text), cmocka_unit_test(test_count),
+        cmocka_unit_test(test_words),  cmocka_unit_test(test_implications),
+        cmocka_unit_test(test_narrow), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,10 +117,11 @@ static void test_hostile(void **state)
     init("info");
     catch_lines();
     errno = EBADF;
-    se_log(SE_LOG_WARN, "peer says '%s'", "a\ntester: b\r\x1b[2J\x7f" "\xc3\xa4");
+    se_log(SE_LOG_WARN, "peer says '%s'",
+           "a\ntester: b\r\x1b[2J\x7f"
+           "\xc3\xa4");
     assert_int_equal(errno, EBADF);
-    assert_string_equal(release_lines(),
-                        "tester: warn: peer says 'a tester: b  [2J \xc3\xa4'\n");
+    assert_string_equal(release_lines(), "tester: warn: peer says 'a tester: b  [2J \xc3\xa4'\n");
 }
 
 /* A full disk behind standard error is not the caller's business. */

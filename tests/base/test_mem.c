@@ -42,9 +42,9 @@ static void test_overflow(void **state)
     se_err_clear();
     assert_null(se_mem_new(SIZE_MAX / 2, 3));
     assert_non_null(strstr(se_err_text(), "out of memory"));
-    assert_null(se_mem_new(SIZE_MAX, 1)); /* overflows only when rounded up */
+    assert_null(se_mem_new(SIZE_MAX, 1));          /* overflows only when rounded up */
     assert_null(se_mem_zero(SIZE_MAX / 4 + 2, 4)); /* wraps to a small number */
-    assert_null(se_mem_new(1, SIZE_MAX / 2)); /* does not overflow, cannot be had */
+    assert_null(se_mem_new(1, SIZE_MAX / 2));      /* does not overflow, cannot be had */
 }
 
 static void test_grow(void **state)

@@ -40,8 +40,7 @@ static void test_token_word(void **state)
     for (uint32_t token = 0; token < 40; token++) {
         const uint32_t counter[4] = { token / 4, 77, 0, 0x53414d50 };
         struct se_rng_block block = se_rng_philox(0x123456789abcdef0, counter);
-        assert_int_equal(se_rng_token_word(0x123456789abcdef0, 77, token),
-                         block.word[token % 4]);
+        assert_int_equal(se_rng_token_word(0x123456789abcdef0, 77, token), block.word[token % 4]);
     }
     assert_int_not_equal(se_rng_token_word(1, 2, 3), se_rng_token_word(2, 2, 3));
     assert_int_not_equal(se_rng_token_word(1, 2, 3), se_rng_token_word(1, 3, 3));

@@ -70,22 +70,22 @@ static const long rate_turns = 8000000;
 /* Chains of one instruction, each on a register of its own: all loops over them are unrolled,
  * else the array lives in memory. The empty assembly makes the compiler believe that each sum
  * may have changed; it would fold turns whose operands never change. */
-#define RATE_WORK(name, type, operand, start, instruction, total)                                  \
-    static void name(const struct crew *crew, int self)                                            \
-    {                                                                                              \
-        operand;                                                                                   \
-        type sum[CHAINS];                                                                          \
-        (void)crew;                                                                                \
-        (void)self;                                                                                \
-        _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) sum[i] = start;                  \
-        for (long t = 0; t < rate_turns; t++) {                                                    \
-            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++)                              \
-            {                                                                                      \
-                sum[i] = instruction;                                                              \
-                __asm__ volatile("" : "+v"(sum[i]));                                               \
-            }                                                                                      \
-        }                                                                                          \
-        _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) kept = (uint64_t)total(sum[i]);  \
+#define RATE_WORK(name, type, operand, start, instruction, total) \
+    static void name(const struct crew *crew, int self) \
+    { \
+        operand; \
+        type sum[CHAINS]; \
+        (void)crew; \
+        (void)self; \
+        _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) sum[i] = start; \
+        for (long t = 0; t < rate_turns; t++) { \
+            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) \
+            { \
+                sum[i] = instruction; \
+                __asm__ volatile("" : "+v"(sum[i])); \
+            } \
+        } \
+        _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) kept = (uint64_t)total(sum[i]); \
     }
 
 RATE_WORK(work_f32, __m512, __m512 x = _mm512_set1_ps(1e-9f), _mm512_set1_ps((float)i),

@@ -218,10 +218,9 @@ static void progress_is_told_and_threads_agree(void **state)
     tiny_write(dir, &spec);
     assert_int_equal(se_pool_new(&pool, 2, false), 0);
     struct seen seen = { 0 };
-    struct se_model_options options = { .weights = SE_WEIGHTS_Q8,
-                                        .pool = pool,
-                                        .progress = note_progress,
-                                        .progress_context = &seen };
+    struct se_model_options options = {
+        .weights = SE_WEIGHTS_Q8, .pool = pool, .progress = note_progress, .progress_context = &seen
+    };
     struct se_model *two = opened(dir, &options);
     struct se_model *one = opened(dir, &(struct se_model_options){ .weights = SE_WEIGHTS_Q8 });
     assert_int_equal(seen.done_b, seen.total_b);
