@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/link.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/err.h"
+#include "transport/loop.h"
+#include "transport/zmq.h"
+
+static const struct {
+    const char *scheme;
+    const struct se_link_ops *ops;
+} kinds[] = {
+    { "loop", &se_loop_ops },
+    { "tcp", &se_zmq_ops },
+    { "ipc", &se_zmq_ops },
+};
+enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]), SCHEMES_B = 64 };
+static const char after_scheme[] = "://";
+
+struct se_link_options se_link_options(struct se_frames *frames)
+{
+    return (struct se_link_options){
+        .frames = frames,
+        .frame_max_b = se_frames_cap_b(frames),
+        .queue_frames = 64,
+        .peers_max = 1024,
+        .heartbeat_ns = 2000000000,
+        .silence_ns = 6000000000,
+        .retry_ns = 50000000,
+        .retry_max_ns = 2000000000,
+    };
+}
+
+const char *se_link_schemes(char *buffer, size_t size_b)
+{
+    size_t at = 0;
+    buffer[0] = 0;
+    for (size_t i = 0; i < N_KINDS; i++) {
+        if (kinds[i].ops->listen == NULL)
+            continue; /* not built in */
+        const int n = snprintf(buffer + at, size_b - at, "%s%s", at ? ", " : "", kinds[i].scheme);
+        if (n < 0 || (size_t)n >= size_b - at)
+            break;
+        at += (size_t)n;
+    }
+    return buffer;
+}
+
+/* The kind of the URL that begins at url and ends before end. */
+static int find_kind(const char *url, const char *end, const struct se_link_ops **out)
+{
+    char there[SCHEMES_B];
+    const int len = (int)(end - url);
+    const char *mark = memmem(url, (size_t)len, after_scheme, sizeof(after_scheme) - 1);
+    if (mark == NULL || mark == url)
+        return se_fail(-EINVAL, "'%.*s' is no URL: SCHEME://ADDRESS, with one of %s", len, url,
+                       se_link_schemes(there, sizeof(there)));
+    const size_t len_scheme = (size_t)(mark - url);
+    for (size_t i = 0; i < N_KINDS; i++) {
+        if (strlen(kinds[i].scheme) != len_scheme ||
+            memcmp(kinds[i].scheme, url, len_scheme) != 0)
+            continue;
+        if (kinds[i].ops->listen == NULL)
+            return se_fail(-EPROTONOSUPPORT, "'%.*s': this build has no ZeroMQ; there is %s", len,
+                           url, se_link_schemes(there, sizeof(there)));
+        if (mark + sizeof(after_scheme) - 1 == end)
+            return se_fail(-EINVAL, "'%.*s' has no address", len, url);
+        *out = kinds[i].ops;
+        return 0;
+    }
+    return se_fail(-EPROTONOSUPPORT, "'%.*s': unknown scheme '%.*s'; there is %s", len, url,
+                   (int)len_scheme, url, se_link_schemes(there, sizeof(there)));
+}
+
+static int check_options(const struct se_link_options *o)
+{
+    if (o->frames == NULL || o->frame_max_b == 0 ||
+        o->frame_max_b > se_frames_cap_b(o->frames))
+        return se_fail(-EINVAL, "a link's frames of %u bytes do not fit its pool", o->frame_max_b);
+    if (o->queue_frames == 0 || o->queue_frames > 65536 || o->peers_max == 0 ||
+        o->peers_max > 1u << 20)
+        return se_fail(-EINVAL, "a link with %u peers and %u frames in a queue", o->peers_max,
+                       o->queue_frames);
+    return 0;
+}
+
+static int find_all(const char *url, bool several, const struct se_link_options *options,
+                    const struct se_link_ops **out)
+{
+    int r = check_options(options);
+    const struct se_link_ops *ops = NULL, *first = NULL;
+    for (const char *at = url; r == 0; at++) {
+        const char *end = strchrnul(at, ',');
+        r = find_kind(at, end, &ops);
+        if (r == 0 && first != NULL && (!several || ops != first))
+            r = se_fail(-EINVAL, "'%s': %s", url,
+                        several ? "URLs of different kinds" : "an edge connects to one URL");
+        first = ops;
+        at = end;
+        if (*end == 0)
+            break;
+    }
+    *out = first;
+    return r;
+}
+
+int se_link_listen(struct se_link **out, const char *url, const struct se_link_options *options)
+{
+    const struct se_link_ops *ops;
+    int r = find_all(url, true, options, &ops);
+    return r < 0 ? se_trace(r) : ops->listen(out, url, options);
+}
+
+int se_link_connect(struct se_link **out, const char *url, const struct se_link_options *options)
+{
+    const struct se_link_ops *ops;
+    int r = find_all(url, false, options, &ops);
+    return r < 0 ? se_trace(r) : ops->connect(out, url, options);
+}
+
+int se_link_send(struct se_link *link, se_link_peer peer, struct se_frame *frame)
+{
+    if (frame->len_b == 0)
+        return se_fail(-EINVAL, "an empty frame cannot be sent");
+    if (frame->len_b > link->frame_max_b)
+        return se_fail(-EMSGSIZE, "a frame of %u bytes is too long for a link of %u",
+                       frame->len_b, link->frame_max_b);
+    return link->ops->send(link, peer, frame);
+}
+
+int se_link_recv(struct se_link *link, se_link_peer *peer, struct se_frame **out)
+{
+    return link->ops->recv(link, peer, out);
+}
+
+int se_link_wait(struct se_link *link, uint64_t ns) { return link->ops->wait(link, ns); }
+
+void se_link_wake(struct se_link *link) { link->ops->wake(link); }
+
+void se_link_drop(struct se_link *link, se_link_peer peer) { link->ops->drop(link, peer); }
+
+void se_link_close(struct se_link *link) { link->ops->close(link); }
+
+int se_link_drain(struct se_link *link, uint64_t ns) { return link->ops->drain(link, ns); }
+
+void se_link_fini(struct se_link *link)
+{
+    if (link != NULL)
+        link->ops->fini(link);
+}
+
+const char *se_link_url(const struct se_link *link) { return link->ops->url(link); }

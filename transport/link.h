@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* transport/link.h - moves frames between a server and its edges.
+ *
+ *   server: listen ─► recv: JOINED p ─► recv p / send p ... ─► recv: GONE p
+ *   edge:   connect ─► recv: JOINED ─► send / recv ... ─► recv: GONE ─► (by itself) JOINED ...
+ *
+ * A link knows nothing of what is in a frame. It promises that a frame arrives whole or not
+ * at all, at most once, and in the order of sending. It may be lost when the connection is: who
+ * wants an answer asks again. A connection that is lost comes back by itself, as a new peer
+ * on the server's side; the edge reads GONE and JOINED, in that order, though they may be far
+ * apart and a frame sent before the cut may be read after them.
+ *
+ * Every queue is bounded by `queue_frames`, every frame by `frame_max_b`, peers by
+ * `peers_max`. What does not fit is refused, and the outcome says so.
+ *
+ * All calls on one link come from one thread, except se_link_wake(); that thread is also the
+ * one that gets from options.frames. Nothing blocks but wait and drain, and both have a
+ * limit. The end has three steps: close (no new work), drain (waits), fini (frees). */
+#ifndef SE_TRANSPORT_LINK_H
+#define SE_TRANSPORT_LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "transport/frame.h"
+
+enum {                  /* outcomes to handle on the spot; < 0 is -errno */
+    SE_LINK_AGAIN = 1,  /* nothing to receive; no room to send; the time is up */
+    SE_LINK_JOINED,     /* recv: *peer is there, before its first frame */
+    SE_LINK_GONE,       /* recv: *peer left, after its last frame. send: it is not there */
+    SE_LINK_DRY,        /* recv: something arrived, but options.frames has none: put some */
+    SE_LINK_CLOSED      /* this end was closed, and nothing is left to receive */
+};
+
+/* A peer for as long as one connection lasts. A handle is not used twice, so a late answer
+ * cannot reach a newcomer. An edge's only peer is SE_LINK_SERVER. */
+typedef uint64_t se_link_peer;
+#define SE_LINK_SERVER ((se_link_peer)0)
+
+struct se_link_options {
+    struct se_frames *frames; /* where recv gets frames; outlives the link */
+    uint32_t frame_max_b;     /* longer ones are refused, in both directions */
+    uint32_t queue_frames;    /* at most so many wait, per peer and direction */
+    uint32_t peers_max;       /* server: more are not let in */
+    uint64_t heartbeat_ns;    /* between signs of life on an idle connection */
+    uint64_t silence_ns;      /* without one so long, the connection is lost */
+    uint64_t retry_ns;        /* first pause before connecting again; doubles */
+    uint64_t retry_max_ns;    /* up to this */
+};
+
+/* The defaults: frames of the pool's size, 64 to a queue, 1024 peers, a heartbeat each
+ * 2 s, lost after 6 s, retries after 50 ms up to 2 s. */
+struct se_link_options se_link_options(struct se_frames *frames);
+
+struct se_link;
+
+struct se_link_ops {
+    const char *name; /* as in its URLs */
+
+    /* Both give a link of the caller's, for se_link_fini(), or -errno with the URL in the
+     * text. connect does not wait for the server, nor need it be there yet. Absent where a
+     * link is one that wraps another. */
+    int (*listen)(struct se_link **out, const char *url, const struct se_link_options *options);
+    int (*connect)(struct se_link **out, const char *url, const struct se_link_options *options);
+
+    /* Takes the frame on 0; on any other return it is still the caller's. AGAIN, GONE,
+     * CLOSED. Arrival is not promised. */
+    int (*send)(struct se_link *link, se_link_peer peer, struct se_frame *frame);
+
+    /* On 0, *out is the caller's, to return with se_frame_put(), and *peer sent it. JOINED and
+     * GONE set *peer and leave *out alone. AGAIN, DRY, CLOSED. */
+    int (*recv)(struct se_link *link, se_link_peer *peer, struct se_frame **out);
+
+    /* Sleeps until recv may have something, se_link_wake() or a signal (all 0), or until ns
+     * have passed (AGAIN). May return 0 for nothing, but not twice for the same nothing. It
+     * does not wait for room: who was told AGAIN by send tries on its next turn. */
+    int (*wait)(struct se_link *link, uint64_t ns);
+
+    /* Ends the wait that goes on, or the next one. Any thread, until fini. */
+    void (*wake)(struct se_link *link);
+
+    /* Server: has no more to do with this peer. What it sent or sends is dropped, it is not
+     * reported again, send says GONE. Where the link can, it is disconnected. */
+    void (*drop)(struct se_link *link, se_link_peer peer);
+
+    /* No new peers, and no new frames to send. What has arrived can still be received. */
+    void (*close)(struct se_link *link);
+
+    /* After close: hands over what was sent before, for at most ns. 0, or AGAIN when time was
+     * up and something may be lost. Receive before: after it there is nothing more. */
+    int (*drain)(struct se_link *link, uint64_t ns);
+
+    /* At any moment; what is under way is lost, and its frames are put. */
+    void (*fini)(struct se_link *link);
+
+    /* The URL to connect to, with the port that was chosen for port 0 ("tcp://...:0"). */
+    const char *(*url)(const struct se_link *link);
+};
+
+/* Each link begins with this. */
+struct se_link {
+    const struct se_link_ops *ops;
+    uint32_t frame_max_b;
+};
+
+/* By URL: "loop://NAME", in one process; "tcp://HOST:PORT", HOST a name, an IPv4 address, an
+ * IPv6 address in brackets, or, to listen, "*"; "ipc:///PATH". A server may listen on several
+ * URLs of one kind, separated by commas. -EPROTONOSUPPORT for a scheme that nobody knows or
+ * that is not built in, -EINVAL for a URL that cannot be read. */
+int se_link_listen(struct se_link **out, const char *url, const struct se_link_options *options);
+int se_link_connect(struct se_link **out, const char *url, const struct se_link_options *options);
+
+/* The schemes there are, "loop, tcp, ipc". */
+const char *se_link_schemes(char *buffer, size_t size_b);
+
+/* The operations, after what is common to all has been checked: an empty frame is -EINVAL, one
+ * longer than frame_max_b is -EMSGSIZE, and both are still the caller's. */
+int se_link_send(struct se_link *link, se_link_peer peer, struct se_frame *frame);
+int se_link_recv(struct se_link *link, se_link_peer *peer, struct se_frame **out);
+int se_link_wait(struct se_link *link, uint64_t ns);
+void se_link_wake(struct se_link *link);
+void se_link_drop(struct se_link *link, se_link_peer peer);
+void se_link_close(struct se_link *link);
+int se_link_drain(struct se_link *link, uint64_t ns);
+void se_link_fini(struct se_link *link); /* NULL is fine */
+const char *se_link_url(const struct se_link *link);
+
+#endif
