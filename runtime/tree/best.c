@@ -47,14 +47,12 @@ void se_best_offer(struct se_best *best, float score)
 {
     if (best->n < best->k)
         rise(best->score, best->n++, score);
-    else if (best->k > 0 && score > best->score[0])
+    else if (score > best->score[0])
         sink(best->score, best->n, score);
 }
 
 float se_best_floor(const struct se_best *best)
 {
-    if (best->k == 0)
-        return INFINITY;
     return best->n < best->k ? -INFINITY : best->score[0];
 }
 

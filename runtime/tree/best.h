@@ -14,13 +14,13 @@ struct se_best {
 #define SE_BEST_NULL ((struct se_best){ 0 })
 
 void se_best_fini(struct se_best *best);
-/* Empties it, to hold k. 0 or -ENOMEM. */
+/* Empties it, to hold k >= 1. 0 or -ENOMEM. */
 int se_best_reset(struct se_best *best, uint32_t k);
 void se_best_offer(struct se_best *best, float score); /* not NaN */
-/* The k-th best score seen, or -infinity while fewer were; +infinity for k = 0. */
+/* The k-th best score seen, or -infinity while fewer were. */
 float se_best_floor(const struct se_best *best);
 
-/* Of n nodes (ascending) keeps the k with the best score[node], the lower number in a tie;
+/* Of n nodes (ascending) keeps the k >= 1 with the best score[node], the lower number in a tie;
  * still ascending. Returns how many. Overwrites best. < 0: -ENOMEM, nothing changed. */
 int se_best_pick(struct se_best *best, const float *score, uint32_t *node, uint32_t n, uint32_t k);
 

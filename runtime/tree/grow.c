@@ -113,19 +113,19 @@ static int check_tree(const struct se_tree *tree, uint32_t root)
 }
 
 static int begin(struct se_grow *grow, const struct se_grow_config *config, struct se_tree *tree,
-                 uint32_t root, uint32_t budget)
+                 uint32_t root, uint32_t first)
 {
     int r = check_tree(tree, root);
     if (r == 0)
-        r = se_best_reset(&grow->best, budget);
+        r = se_best_reset(&grow->best, config->max_budget);
     if (r < 0)
         return se_trace(r);
-    for (uint32_t i = root + 1; i < tree->n; i++)
+    for (uint32_t i = first; i < tree->n; i++)
         se_best_offer(&grow->best, tree->score[i]);
     grow->config = *config;
     grow->tree = tree;
     grow->root = root;
-    grow->budget = budget;
+    grow->first = first;
     grow->ln_decay = (float)log(config->decay);
     grow->n_levels = 0;
     return se_trace(set_frontier(grow));
@@ -137,7 +137,7 @@ int se_grow_begin(struct se_grow *grow, const struct se_grow_config *config, str
     int r = se_grow_config_check(config);
     if (r < 0)
         return se_trace(r);
-    return se_trace(begin(grow, config, tree, 0, config->max_budget));
+    return se_trace(begin(grow, config, tree, 0, 1));
 }
 
 int se_grow_begin_bet(struct se_grow *grow, const struct se_grow_config *config,
@@ -149,8 +149,7 @@ int se_grow_begin_bet(struct se_grow *grow, const struct se_grow_config *config,
         return se_trace(r);
     if (bet < 1 || bet + 1 != tree->n)
         return se_fail(-EINVAL, "node %u: a bet is the newest node of %u", bet, tree->n);
-    /* The bet counts and scores best, so one less for the others is the same threshold. */
-    return se_trace(begin(grow, config, tree, bet, config->max_budget - 1));
+    return se_trace(begin(grow, config, tree, bet, bet));
 }
 
 static int check_row(uint32_t node, const uint32_t *id, const float *logprob, uint32_t k)
@@ -230,13 +229,14 @@ int se_grow_finish(struct se_grow *grow, const int32_t **map)
         se_mem_grow(&grow->map, &grow->map_cap, tree->n, sizeof *grow->map) < 0 ||
         se_mem_grow(&grow->node, &grow->node_cap, tree->n, sizeof *grow->node) < 0)
         return se_trace(-ENOMEM);
-    uint32_t first = grow->root + 1;
+    uint32_t first = grow->first;
     for (uint32_t i = 0; i < tree->n; i++) {
         grow->keep[i] = i < first;
         if (i >= first)
             grow->node[i - first] = i;
     }
-    int kept = se_best_pick(&grow->scratch, tree->score, grow->node, tree->n - first, grow->budget);
+    int kept = se_best_pick(&grow->scratch, tree->score, grow->node, tree->n - first,
+                            grow->config.max_budget);
     if (kept < 0)
         return se_trace(kept);
     for (int i = 0; i < kept; i++)

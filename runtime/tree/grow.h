@@ -78,10 +78,10 @@ struct se_grow {
 
     struct se_grow_config config;
     struct se_tree *tree;
-    uint32_t root;    /* scores and budget are of the nodes behind this one */
-    uint32_t budget;
+    uint32_t root;
+    uint32_t first; /* the nodes from here on count: without the root, but with the bet */
     float ln_decay;
-    struct se_best best; /* scores of the budget best nodes */
+    struct se_best best; /* scores of the max_budget best nodes */
     struct se_best scratch;
     uint8_t *keep;
     int32_t *map;
