@@ -36,8 +36,9 @@ bool se_bell_wait(struct se_bell *bell, uint64_t ns)
                       &bell->state, &state, ASLEEP, memory_order_relaxed, memory_order_relaxed)) {
         const struct timespec limit = { .tv_sec = (time_t)(ns / 1000000000),
                                         .tv_nsec = (long)(ns % 1000000000) };
-        heard = syscall(SYS_futex, &bell->state, FUTEX_WAIT_PRIVATE, ASLEEP, &limit, NULL, 0) == 0 ||
-                errno != ETIMEDOUT;
+        heard =
+            syscall(SYS_futex, &bell->state, FUTEX_WAIT_PRIVATE, ASLEEP, &limit, NULL, 0) == 0 ||
+            errno != ETIMEDOUT;
     }
     /* [bell.ring] acquire, pairs with the release in se_bell_ring(). An exchange, because a
      * load and a store would wipe out a ring that comes between them. */

@@ -52,10 +52,9 @@ int se_frames_new(struct se_frames **out, uint32_t n, uint32_t cap_b)
     }
     frames->cap_b = cap_b;
     for (uint32_t i = n; i-- > 0;) {
-        frames->frame[i] = (struct se_frame){ .data = frames->data + i * stride,
-                                              .cap_b = cap_b,
-                                              .home = frames,
-                                              .next = frames->mine };
+        frames->frame[i] = (struct se_frame){
+            .data = frames->data + i * stride, .cap_b = cap_b, .home = frames, .next = frames->mine
+        };
         frames->mine = &frames->frame[i];
     }
     atomic_init(&frames->back, NULL);

@@ -61,8 +61,7 @@ static int find_kind(const char *url, const char *end, const struct se_link_ops 
                        se_link_schemes(there, sizeof(there)));
     const size_t len_scheme = (size_t)(mark - url);
     for (size_t i = 0; i < N_KINDS; i++) {
-        if (strlen(kinds[i].scheme) != len_scheme ||
-            memcmp(kinds[i].scheme, url, len_scheme) != 0)
+        if (strlen(kinds[i].scheme) != len_scheme || memcmp(kinds[i].scheme, url, len_scheme) != 0)
             continue;
         if (kinds[i].ops->listen == NULL)
             return se_fail(-EPROTONOSUPPORT, "'%.*s': this build has no ZeroMQ; there is %s", len,
@@ -78,8 +77,7 @@ static int find_kind(const char *url, const char *end, const struct se_link_ops 
 
 static int check_options(const struct se_link_options *o)
 {
-    if (o->frames == NULL || o->frame_max_b == 0 ||
-        o->frame_max_b > se_frames_cap_b(o->frames))
+    if (o->frames == NULL || o->frame_max_b == 0 || o->frame_max_b > se_frames_cap_b(o->frames))
         return se_fail(-EINVAL, "a link's frames of %u bytes do not fit its pool", o->frame_max_b);
     if (o->queue_frames == 0 || o->queue_frames > 65536 || o->peers_max == 0 ||
         o->peers_max > 1u << 20)
@@ -127,8 +125,8 @@ int se_link_send(struct se_link *link, se_link_peer peer, struct se_frame *frame
     if (frame->len_b == 0)
         return se_fail(-EINVAL, "an empty frame cannot be sent");
     if (frame->len_b > link->frame_max_b)
-        return se_fail(-EMSGSIZE, "a frame of %u bytes is too long for a link of %u",
-                       frame->len_b, link->frame_max_b);
+        return se_fail(-EMSGSIZE, "a frame of %u bytes is too long for a link of %u", frame->len_b,
+                       link->frame_max_b);
     return link->ops->send(link, peer, frame);
 }
 

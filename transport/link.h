@@ -24,12 +24,12 @@
 
 #include "transport/frame.h"
 
-enum {                  /* outcomes to handle on the spot; < 0 is -errno */
-    SE_LINK_AGAIN = 1,  /* nothing to receive; no room to send; the time is up */
-    SE_LINK_JOINED,     /* recv: *peer is there, before its first frame */
-    SE_LINK_GONE,       /* recv: *peer left, after its last frame. send: it is not there */
-    SE_LINK_DRY,        /* recv: something arrived, but options.frames has none: put some */
-    SE_LINK_CLOSED      /* this end was closed, and nothing is left to receive */
+enum {                    /* outcomes to handle on the spot; < 0 is -errno */
+       SE_LINK_AGAIN = 1, /* nothing to receive; no room to send; the time is up */
+       SE_LINK_JOINED,    /* recv: *peer is there, before its first frame */
+       SE_LINK_GONE,      /* recv: *peer left, after its last frame. send: it is not there */
+       SE_LINK_DRY,       /* recv: something arrived, but options.frames has none: put some */
+       SE_LINK_CLOSED     /* this end was closed, and nothing is left to receive */
 };
 
 /* A peer for as long as one connection lasts. A handle is not used twice, so a late answer

@@ -45,13 +45,13 @@ struct desk {
 struct pipe {
     struct ring up, down;
     _Atomic uint32_t refs;
-    _Atomic bool queued;      /* lies on the desk's stack */
-    _Atomic bool edge_gone;   /* after its last push */
+    _Atomic bool queued;    /* lies on the desk's stack */
+    _Atomic bool edge_gone; /* after its last push */
     _Atomic bool server_gone;
     struct desk *server, *edge;
-    struct pipe *below;       /* on the stack */
+    struct pipe *below; /* on the stack */
     /* The server's alone. */
-    struct pipe *next;        /* in the run list */
+    struct pipe *next; /* in the run list */
     bool running, known, dropped;
     uint32_t slot, turn;
 };
@@ -206,16 +206,16 @@ static void tell_server(struct pipe *pipe)
         /* relaxed: a guess that the exchange confirms. */
         struct pipe *top = atomic_load_explicit(&pipe->server->ready, memory_order_relaxed);
         do {
-            if (top == &shut) {
+            if (top == &shut) { /* it left before it saw the pipe, so it cannot say so */
+                atomic_store_explicit(&pipe->server_gone, true, memory_order_release);
                 pipe_unref(pipe);
                 return;
             }
             pipe->below = top;
             /* [loop.ready] release, pairs with the acquire in take_ready(): whoever takes
              * the pipe sees all of it. */
-        } while (!atomic_compare_exchange_weak_explicit(&pipe->server->ready, &top, pipe,
-                                                        memory_order_release,
-                                                        memory_order_relaxed));
+        } while (!atomic_compare_exchange_weak_explicit(
+            &pipe->server->ready, &top, pipe, memory_order_release, memory_order_relaxed));
     }
     se_bell_ring(&pipe->server->bell);
 }
@@ -351,7 +351,7 @@ static int loop_new(struct loop **out, const char *url, const struct se_link_opt
 static int loop_open(struct se_link **out, const char *url, const struct se_link_options *options,
                      bool listens)
 {
-    struct loop *loop;
+    struct loop *loop = NULL;
     int r = loop_new(&loop, url, options, listens);
     if (r < 0)
         return r;
@@ -365,8 +365,7 @@ static int loop_open(struct se_link **out, const char *url, const struct se_link
     return 0;
 }
 
-static int loop_listen(struct se_link **out, const char *url,
-                       const struct se_link_options *options)
+static int loop_listen(struct se_link **out, const char *url, const struct se_link_options *options)
 {
     return loop_open(out, url, options, true);
 }
@@ -377,20 +376,31 @@ static int loop_connect(struct se_link **out, const char *url,
     return loop_open(out, url, options, false);
 }
 
+/* Whether recv has something to look at, though the bell may have been heard already.
+ * relaxed: what changes after this look rings the bell. */
+static bool has_work(struct loop *loop)
+{
+    if (loop->listens)
+        return loop->run_first != NULL ||
+               atomic_load_explicit(&loop->desk->ready, memory_order_relaxed) != NULL;
+    if (loop->pipe == NULL)
+        return atomic_load_explicit(&loop->called, memory_order_relaxed);
+    return atomic_load_explicit(&loop->pipe->server_gone, memory_order_relaxed) ||
+           atomic_load_explicit(&loop->pipe->down.tail, memory_order_relaxed) !=
+               atomic_load_explicit(&loop->pipe->down.head, memory_order_relaxed);
+}
+
 static int loop_wait(struct se_link *link, uint64_t ns)
 {
     struct loop *loop = (struct loop *)link;
-    if (loop->run_first != NULL)
+    if (has_work(loop))
         return 0;
     return se_bell_wait(&loop->desk->bell, ns) ? 0 : SE_LINK_AGAIN;
 }
 
 static void loop_wake(struct se_link *link) { se_bell_ring(&((struct loop *)link)->desk->bell); }
 
-static const char *loop_url(const struct se_link *link)
-{
-    return ((const struct loop *)link)->url;
-}
+static const char *loop_url(const struct se_link *link) { return ((const struct loop *)link)->url; }
 
 /* ---- the edge */
 
@@ -398,14 +408,14 @@ static const char *loop_url(const struct se_link *link)
 static bool edge_attach(struct loop *e)
 {
     /* relaxed: see enlist(). */
-    if (!atomic_exchange_explicit(&e->called, false, memory_order_relaxed))
+    if (e->closed || !atomic_exchange_explicit(&e->called, false, memory_order_relaxed))
         return false;
     pthread_mutex_lock(&table_lock);
     struct loop *server = find_server(e);
     struct pipe *pipe = NULL;
     if (server != NULL)
-        pipe = pipe_new(server->desk, e->desk, e->options.queue_frames,
-                        server->options.queue_frames);
+        pipe =
+            pipe_new(server->desk, e->desk, e->options.queue_frames, server->options.queue_frames);
     pthread_mutex_unlock(&table_lock);
     if (pipe == NULL)
         return false;

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/transport/link_suite.h - what link.h promises, asked of any link. */
+#ifndef SE_TESTS_TRANSPORT_LINK_SUITE_H
+#define SE_TESTS_TRANSPORT_LINK_SUITE_H
+
+#include "transport/link.h"
+
+struct link_suite {
+    const char *name;
+    const char *url; /* to listen on; the suite's links run one after the other */
+    /* (optional) A link that stands before the given one, which becomes part of it. */
+    struct se_link *(*wrap)(struct se_link *link);
+};
+
+/* Runs the tests; how many failed. */
+int link_suite_run(const struct link_suite *suite);
+
+/* The largest frame, and options that a test wants: short pauses, small queues. */
+struct se_link_options link_suite_options(struct se_frames *frames);
+
+/* Receives what comes next, however long it takes, but not longer than a test may. Fails the
+ * test when it is not what is expected; the frame, where there is one, is the caller's. */
+struct se_frame *link_suite_expect(struct se_link *link, int outcome, se_link_peer *peer);
+
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/transport/link_suite.h"
+
+int main(void)
+{
+    return link_suite_run(&(struct link_suite){ .name = "loop", .url = "loop://suite" }) != 0;
+}
