@@ -105,9 +105,11 @@ int se_decode_add(struct se_decode *decode, uint32_t id, const char *text, size_
 {
     struct se_decode_entry *entry = &decode->entry[id];
     size_t begin = decode->pool.n;
-    int r;
     if (entry->there)
-        return -EEXIST; /* the caller knows the file and the token */
+        return -EEXIST;                       /* the caller knows the file and the token */
+    int r = se_buf_reserve(&decode->pool, 1); /* an empty text does not lie at NULL either */
+    if (r < 0)
+        return r;
     if (decode->kind == SE_DECODE_BYTES)
         r = put_bytes(&decode->pool, text, len_b);
     else if (decode->kind == SE_DECODE_PARTS)
