@@ -56,12 +56,13 @@ void se_grow_fini(struct se_grow *grow)
     *grow = SE_GROW_NULL;
 }
 
-/* May the node still get children that are kept? The root always may. */
+/* May the node still get children that are kept? No node scores above the root, so that the
+ * root always may. */
 static bool is_open(const struct se_grow *grow, uint32_t node, float floor)
 {
     const struct se_tree *tree = grow->tree;
     return tree->row[node] == SE_TREE_CANDIDATE && tree->depth[node] < grow->config.max_depth &&
-           (node == grow->root || tree->score[node] >= floor);
+           tree->score[node] >= floor;
 }
 
 static int set_frontier(struct se_grow *grow)

@@ -102,7 +102,7 @@ static int check_parents(const int32_t *parent, uint32_t n)
     if (parent[0] != SE_TREE_NO_PARENT)
         return se_fail(-EINVAL, "node 0: the root has a parent, %d", parent[0]);
     for (uint32_t i = 1; i < n; i++)
-        if (parent[i] < 0 || (uint32_t)parent[i] >= i)
+        if ((uint32_t)parent[i] >= i) /* a negative one is large */
             return se_fail(-EINVAL, "node %u: its parent %d does not stand before it", i,
                            parent[i]);
     return 0;

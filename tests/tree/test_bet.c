@@ -154,6 +154,38 @@ static void leaves_of_the_last_tree_are_forgotten(void **state)
     se_tree_fini(&tree);
 }
 
+/* Node 2 was forwarded and promises -1 (decay 1): node 1 could tie with that, and would win as
+ * the lower one; node 3 could not. */
+static void leaves_that_cannot_win_are_not_forwarded(void **state)
+{
+    struct se_tree tree = SE_TREE_NULL;
+    struct se_bet bet = SE_BET_NULL;
+    struct se_grow_config b = SE_GROW_CONFIG_BET;
+    const uint32_t ids[] = { 9 };
+    const float sure[] = { 0 };
+    uint32_t node;
+    (void)state;
+    b.decay = 1;
+    assert_int_equal(se_tree_reset(&tree, 7, 0), 0);
+    assert_int_equal(se_tree_add(&tree, 0, 1, -1, NULL), 0);
+    assert_int_equal(se_tree_add(&tree, 0, 2, -0.5f, NULL), 0);
+    assert_int_equal(se_tree_add(&tree, 0, 3, -1.125f, NULL), 0);
+    tree.row[0] = 0;
+    tree.row[2] = 1;
+    tree.n_rows = 2;
+    tree.next_token[2] = 8;
+    tree.next_logprob[2] = -0.5f;
+    assert_int_equal(se_bet_leaves(&bet, &b, &tree), 0);
+    assert_int_equal(bet.n_leaves, 1);
+    assert_int_equal(bet.node[0], 1);
+    assert_int_equal(se_bet_seen(&bet, ids, sure, 1), 0);
+    assert_int_equal(tree.row[1], 2);
+    assert_int_equal(se_bet_choose(&bet, &node), 0);
+    assert_true(tree.parent[node] == 1 && tree.token[node] == 9);
+    se_bet_fini(&bet);
+    se_tree_fini(&tree);
+}
+
 static void numbers_that_are_none_are_refused(void **state)
 {
     const uint32_t ids[] = { 1, 2 };
@@ -187,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bets_agree_with_the_rule),
         cmocka_unit_test(leaves_of_the_last_tree_are_forgotten),
+        cmocka_unit_test(leaves_that_cannot_win_are_not_forwarded),
         cmocka_unit_test(numbers_that_are_none_are_refused),
     };
     return cmocka_run_group_tests_name("bet", tests, NULL, NULL);

@@ -177,7 +177,7 @@ static bool play_round(bool hit, uint32_t *n_ahead)
     seen.deeper += deepest > most;
     sample(n, sampled);
     n_path = se_accept_walk(edge.tree.parent, edge.tree.token, sampled, n, path, &bonus);
-    *n_ahead = draft_ahead(se_rng_below(&edge.rng, 6));
+    *n_ahead = draft_ahead(se_rng_below(&edge.rng, 9));
     seen.unseen += edge.tree.row[path[n_path - 1]] == SE_TREE_CANDIDATE;
     for (uint32_t i = 1; i < n_path; i++)
         edge.text[edge.len++] = edge.tree.token[path[i]];
@@ -201,6 +201,7 @@ static void begin_session(void)
     edge.main.max_n_beams = 1 + se_rng_below(&edge.rng, 12);
     edge.main.max_branch_width = 1 + se_rng_below(&edge.rng, WIDTH);
     edge.ahead.max_budget = 1 + se_rng_below(&edge.rng, 20);
+    edge.ahead.max_beam_len = 1 + se_rng_below(&edge.rng, 7);
     edge.ahead.max_n_beams = 1 + se_rng_below(&edge.rng, 12);
     edge.proactive = (enum se_proactive)se_rng_below(&edge.rng, 3);
     edge.kv_len = edge.n_rows = 0;
