@@ -136,8 +136,8 @@ static void show_lists(const struct se_wire *m, FILE *to)
         break;
     case SE_WIRE_STATS:
         for (uint32_t i = 0; i < m->stats.n; i++)
-            fprintf(to, "  counter %-*" PRIu32 "%" PRIu64 "\n", NAME_COLUMN - 8,
-                    m->stats.first + i, m->stats.value[i]);
+            fprintf(to, "  counter %-*" PRIu32 "%" PRIu64 "\n", NAME_COLUMN - 8, m->stats.first + i,
+                    m->stats.value[i]);
         break;
     case SE_WIRE_ERROR:
         fprintf(to, "  %-*s%s\n", NAME_COLUMN, "text", m->error.text);
@@ -159,7 +159,7 @@ int se_dump_show(const struct se_dump *bytes, FILE *to)
         uint64_t session;
         const struct se_wire_layout *layout =
             se_wire_peek(bytes->data, bytes->len_b, &type, &session) == 0 ? se_wire_layout(type)
-                                                                         : NULL;
+                                                                          : NULL;
         return se_fail(-EPROTO, "refused, %zu bytes%s%s: %s", bytes->len_b, layout ? " of " : "",
                        layout ? layout->name : "", se_wire_fault_text(fault));
     }

@@ -91,8 +91,8 @@ static struct se_wire result_of(const struct bench *b, uint32_t turn)
 }
 
 /* One message there and back, each way a sample. 0 or -errno. */
-static int time_message(struct bench *b, const struct se_wire *message, enum path encode,
-                        bool keep, size_t *size_b)
+static int time_message(struct bench *b, const struct se_wire *message, enum path encode, bool keep,
+                        size_t *size_b)
 {
     uint8_t frame[FRAME_B];
     struct se_wire back;
@@ -151,9 +151,8 @@ static void print_path_json(const char *name, struct se_hist *ns, const char *be
            behind);
 }
 
-static const char *const path_names[N_PATHS] = { "verify_encode", "verify_decode",
-                                                 "result_encode", "result_decode",
-                                                 "arrange",       "clock" };
+static const char *const path_names[N_PATHS] = { "verify_encode", "verify_decode", "result_encode",
+                                                 "result_decode", "arrange",       "clock" };
 
 static void print_json(struct bench *b)
 {
@@ -178,8 +177,7 @@ static void print_table(struct bench *b)
            "p99.9", "max");
     for (int i = 0; i < N_PATHS; i++)
         printf("%-14s %7.0f %7.0f %7.0f %9.0f\n", path_names[i], se_hist_at(&b->ns[i], 0.5),
-               se_hist_at(&b->ns[i], 0.99), se_hist_at(&b->ns[i], 0.999),
-               se_hist_at(&b->ns[i], 1));
+               se_hist_at(&b->ns[i], 0.99), se_hist_at(&b->ns[i], 0.999), se_hist_at(&b->ns[i], 1));
 }
 
 static int dump(const char *source)
@@ -218,10 +216,10 @@ static int run(const void *values)
 }
 
 static const struct se_conf_row rows[] = {
-    { "nodes", 'n', SE_CONF_UINT, offsetof(struct options, nodes), "32", 0,
-      SE_WIRE_NODES_MAX - 1, "N", "drafted nodes of a tree; the root comes on top" },
-    { "vocab", 'v', SE_CONF_UINT, offsetof(struct options, vocab), "151936", 1,
-      SE_WIRE_LENGTH_MAX, "N", "ids there are, which tells their width" },
+    { "nodes", 'n', SE_CONF_UINT, offsetof(struct options, nodes), "32", 0, SE_WIRE_NODES_MAX - 1,
+      "N", "drafted nodes of a tree; the root comes on top" },
+    { "vocab", 'v', SE_CONF_UINT, offsetof(struct options, vocab), "151936", 1, SE_WIRE_LENGTH_MAX,
+      "N", "ids there are, which tells their width" },
     { "repeat", 'r', SE_CONF_UINT, offsetof(struct options, repeat), "20000", 1, 10000000, "N",
       "samples of each kind" },
     { "seed", 's', SE_CONF_UINT, offsetof(struct options, seed), "1", 0, 0x1p64, "N",

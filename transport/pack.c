@@ -36,10 +36,7 @@ uint32_t se_pack_bits(uint32_t vocab)
     return vocab <= 2 ? 1 : 32 - (uint32_t)__builtin_clz(vocab - 1);
 }
 
-size_t se_pack_size(uint32_t n, uint32_t bits)
-{
-    return ((size_t)n * bits + 7) / 8;
-}
+size_t se_pack_size(uint32_t n, uint32_t bits) { return ((size_t)n * bits + 7) / 8; }
 
 void se_pack_ids(const uint32_t *id, uint32_t n, uint32_t bits, uint8_t *out)
 {

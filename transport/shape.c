@@ -3,12 +3,13 @@
 
 #include <string.h>
 
+#include "runtime/tree/tree.h"
 #include "transport/pack.h"
 
-size_t se_shape_size(uint32_t n)
-{
-    return ((size_t)n - 1 + 3) / 4;
-}
+_Static_assert((int)SE_SHAPE_NODES_MAX == (int)SE_TREE_MAX, "every tree can travel");
+_Static_assert(SE_TREE_NO_PARENT == -1, "as se_shape_get() gives it to the root");
+
+size_t se_shape_size(uint32_t n) { return ((size_t)n - 1 + 3) / 4; }
 
 bool se_shape_ordered(const int32_t *parent, uint32_t n)
 {

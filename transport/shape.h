@@ -13,7 +13,7 @@
  *         3   4   5              the last zero says nothing: 10 bits for 5 nodes
  *
  * So bit k is set for k = parent[i] + i - 1, i = 1 ... n - 1, and no other. Bits lie as in
- * pack.h. Pure; any thread. */
+ * pack.h. That siblings carry distinct tokens is se_tree_check()'s to say. Pure; any thread. */
 #ifndef SE_TRANSPORT_SHAPE_H
 #define SE_TRANSPORT_SHAPE_H
 

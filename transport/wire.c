@@ -17,15 +17,23 @@ static const uint8_t magic[2] = { 'S', 'E' };
     .host_b = sizeof(((struct se_wire *)0)->member), .offset = offsetof(struct se_wire, member)
 /* A number of as many bytes as its member, of size bytes, of bits, and what is any 64 bits. */
 #define NUMBER(text, member, low, high) \
-    { .name = text, .size_b = sizeof(((struct se_wire *)0)->member), HOST(member), .min = low, \
-      .max = high }
+    { \
+        .name = text, .size_b = sizeof(((struct se_wire *)0)->member), HOST(member), .min = low, \
+        .max = high \
+    }
 #define NARROW(text, member, bytes, high) \
-    { .name = text, .size_b = bytes, HOST(member), .min = 0, .max = high }
+    { \
+        .name = text, .size_b = bytes, HOST(member), .min = 0, .max = high \
+    }
 #define FLAGS(text, member, mask) \
-    { .name = text, .size_b = sizeof(((struct se_wire *)0)->member), HOST(member), .flags = true, \
-      .form = SE_WIRE_HEX, .max = mask }
+    { \
+        .name = text, .size_b = sizeof(((struct se_wire *)0)->member), HOST(member), \
+        .flags = true, .form = SE_WIRE_HEX, .max = mask \
+    }
 #define WORD(text, member, how) \
-    { .name = text, .size_b = 8, HOST(member), .form = how, .max = UINT64_MAX }
+    { \
+        .name = text, .size_b = 8, HOST(member), .form = how, .max = UINT64_MAX \
+    }
 
 static const struct se_wire_field hello_fields[] = {
     WORD("nonce", hello.nonce, SE_WIRE_HEX),
@@ -105,10 +113,8 @@ static const struct se_wire_field ping_fields[] = {
 };
 
 static const struct se_wire_field stats_fields[] = {
-    WORD("schema", stats.schema, SE_WIRE_HEX),
-    NUMBER("first", stats.first, 0, UINT16_MAX),
-    NUMBER("total", stats.total, 0, UINT16_MAX),
-    NUMBER("n", stats.n, 0, SE_WIRE_STATS_MAX),
+    WORD("schema", stats.schema, SE_WIRE_HEX),   NUMBER("first", stats.first, 0, UINT16_MAX),
+    NUMBER("total", stats.total, 0, UINT16_MAX), NUMBER("n", stats.n, 0, SE_WIRE_STATS_MAX),
     NUMBER("answer", stats.answer, 0, 1),
 };
 
@@ -133,8 +139,10 @@ static const struct se_wire_field resume_fields[] = {
 
 enum { SESSION_NONE, SESSION_SET, SESSION_EITHER };
 #define LAYOUT(text, fields, bytes, owner) \
-    { .name = text, .field = fields, .n_fields = sizeof fields / sizeof fields[0], \
-      .fixed_b = bytes, .session = owner }
+    { \
+        .name = text, .field = fields, .n_fields = sizeof fields / sizeof fields[0], \
+        .fixed_b = bytes, .session = owner \
+    }
 
 static const struct se_wire_layout layouts[SE_WIRE_TYPE_END] = {
     [SE_WIRE_HELLO] = LAYOUT("HELLO", hello_fields, 73, SESSION_NONE),

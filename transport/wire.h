@@ -98,7 +98,7 @@ struct se_wire_welcome {
     uint64_t model;    /* identity of weights and precision; 0: not told */
     uint32_t vocab;    /* of the target */
     uint32_t context;
-    uint32_t held; /* base at the server: what PREFILL has to go on from */
+    uint32_t held;    /* base at the server: what PREFILL has to go on from */
     uint32_t park_ms; /* silence after which the session may lose its place, 0: never */
     uint32_t caps;
     uint16_t max_nodes;
@@ -114,7 +114,10 @@ struct se_wire_prefill {
     const uint32_t *id;
 };
 
-enum { SE_WIRE_VERIFY_BET = 1, /* the tree grew from a bet that came true */ SE_WIRE_VERIFY_ALL = 1 };
+enum {
+    SE_WIRE_VERIFY_BET = 1, /* the tree grew from a bet that came true */
+    SE_WIRE_VERIFY_ALL = 1
+};
 
 struct se_wire_verify {
     uint32_t round; /* 1, 2, ... */
@@ -234,8 +237,8 @@ struct se_wire {
 
 /* Where decoding puts lists, and what else the receiver will not exceed. */
 struct se_wire_room {
-    int32_t *parent;   /* room for nodes_max */
-    uint32_t *token;   /* room for both nodes_max and ids_max; PREFILL's ids too */
+    int32_t *parent; /* room for nodes_max */
+    uint32_t *token; /* room for both nodes_max and ids_max; PREFILL's ids too */
     uint32_t nodes_max;
     uint32_t ids_max;
     uint32_t vocab; /* ids must lie below, a bonus too; 0: any id that its bits can hold */

@@ -146,37 +146,66 @@ void message_fixed(enum se_wire_type type, struct lists *lists, struct se_wire *
 {
     static const int32_t parent[] = { -1, 0, 0, 1, 1, 2 };
     static const uint32_t id[] = { 151643, 17, 151935, 0, 1, 65536 };
-    *m = (struct se_wire){ .type = type, .session = type == SE_WIRE_HELLO ? 0 : 0x1122334455667788 };
+    *m =
+        (struct se_wire){ .type = type, .session = type == SE_WIRE_HELLO ? 0 : 0x1122334455667788 };
     memcpy(lists->parent, parent, sizeof parent);
     memcpy(lists->id, id, sizeof id);
     switch (type) {
     case SE_WIRE_HELLO:
-        m->hello = (struct se_wire_hello){
-            .nonce = 0x0102030405060708, .fingerprint = 0xfedcba9876543210, .seed = 42,
-            .temp = 0.75, .top_p = 1, .min_p = 0, .top_k = 50, .vocab = 151936, .tokens = 151669,
-            .context = 4096, .caps = SE_WIRE_CAN_ALL, .max_nodes = 33, .version_min = 1,
-            .version_max = 1, .speculate = SE_WIRE_SPECULATE_ON };
+        m->hello = (struct se_wire_hello){ .nonce = 0x0102030405060708,
+                                           .fingerprint = 0xfedcba9876543210,
+                                           .seed = 42,
+                                           .temp = 0.75,
+                                           .top_p = 1,
+                                           .min_p = 0,
+                                           .top_k = 50,
+                                           .vocab = 151936,
+                                           .tokens = 151669,
+                                           .context = 4096,
+                                           .caps = SE_WIRE_CAN_ALL,
+                                           .max_nodes = 33,
+                                           .version_min = 1,
+                                           .version_max = 1,
+                                           .speculate = SE_WIRE_SPECULATE_ON };
         break;
     case SE_WIRE_WELCOME:
-        m->welcome = (struct se_wire_welcome){
-            .nonce = 0x0102030405060708, .token = { 0xa1a2a3a4a5a6a7a8, 0xb1b2b3b4b5b6b7b8 },
-            .model = 0xc1c2c3c4c5c6c7c8, .vocab = 151936, .context = 40960, .held = 0,
-            .park_ms = 30000, .caps = SE_WIRE_CAN_RESUME, .max_nodes = 65, .max_ids = 1024,
-            .version = 1 };
+        m->welcome = (struct se_wire_welcome){ .nonce = 0x0102030405060708,
+                                               .token = { 0xa1a2a3a4a5a6a7a8, 0xb1b2b3b4b5b6b7b8 },
+                                               .model = 0xc1c2c3c4c5c6c7c8,
+                                               .vocab = 151936,
+                                               .context = 40960,
+                                               .held = 0,
+                                               .park_ms = 30000,
+                                               .caps = SE_WIRE_CAN_RESUME,
+                                               .max_nodes = 65,
+                                               .max_ids = 1024,
+                                               .version = 1 };
         break;
     case SE_WIRE_PREFILL:
         m->prefill = (struct se_wire_prefill){
-            .base = 256, .total = 262, .n = 6, .id_bits = 18, .id = lists->id };
+            .base = 256, .total = 262, .n = 6, .id_bits = 18, .id = lists->id
+        };
         break;
     case SE_WIRE_VERIFY:
-        m->verify = (struct se_wire_verify){
-            .round = 7, .base = 262, .nodes = 6, .ahead = 0, .id_bits = 18,
-            .flags = SE_WIRE_VERIFY_BET, .parent = lists->parent, .token = lists->id };
+        m->verify = (struct se_wire_verify){ .round = 7,
+                                             .base = 262,
+                                             .nodes = 6,
+                                             .ahead = 0,
+                                             .id_bits = 18,
+                                             .flags = SE_WIRE_VERIFY_BET,
+                                             .parent = lists->parent,
+                                             .token = lists->id };
         break;
     case SE_WIRE_RESULT:
-        m->result = (struct se_wire_result){
-            .round = 7, .base = 262, .bonus = 151935, .accepted = 3, .last = 4, .queue_us = 1500,
-            .step_us = 20000, .load = 128, .flags = SE_WIRE_RESULT_REPEAT };
+        m->result = (struct se_wire_result){ .round = 7,
+                                             .base = 262,
+                                             .bonus = 151935,
+                                             .accepted = 3,
+                                             .last = 4,
+                                             .queue_us = 1500,
+                                             .step_us = 20000,
+                                             .load = 128,
+                                             .flags = SE_WIRE_RESULT_REPEAT };
         break;
     case SE_WIRE_CANCEL:
         m->cancel = (struct se_wire_cancel){ .round = 8, .base = 265 };
@@ -188,18 +217,28 @@ void message_fixed(enum se_wire_type type, struct lists *lists, struct se_wire *
         m->ping = (struct se_wire_ping){ .stamp = 123456789, .answer = 1, .load = 3 };
         break;
     case SE_WIRE_STATS:
-        m->stats = (struct se_wire_stats){ .schema = 0xd1d2d3d4d5d6d7d8, .first = 2, .total = 40,
-                                           .n = 2, .answer = 1, .value = { 1000, 7 } };
+        m->stats = (struct se_wire_stats){ .schema = 0xd1d2d3d4d5d6d7d8,
+                                           .first = 2,
+                                           .total = 40,
+                                           .n = 2,
+                                           .answer = 1,
+                                           .value = { 1000, 7 } };
         break;
     case SE_WIRE_ERROR:
-        m->error = (struct se_wire_error){ .ref = 9, .a = 265, .b = 270, .retry_ms = 0,
-                                           .code = SE_WIRE_E_GAP, .about = SE_WIRE_VERIFY };
+        m->error = (struct se_wire_error){ .ref = 9,
+                                           .a = 265,
+                                           .b = 270,
+                                           .retry_ms = 0,
+                                           .code = SE_WIRE_E_GAP,
+                                           .about = SE_WIRE_VERIFY };
         se_wire_set_text(&m->error, "ids are missing");
         break;
     default:
-        m->resume = (struct se_wire_resume){
-            .nonce = 0x0102030405060709, .token = { 0xa1a2a3a4a5a6a7a8, 0xb1b2b3b4b5b6b7b8 },
-            .hash = se_wire_hash(SE_WIRE_HASH_START, id, 6), .base = 265, .round = 7 };
+        m->resume = (struct se_wire_resume){ .nonce = 0x0102030405060709,
+                                             .token = { 0xa1a2a3a4a5a6a7a8, 0xb1b2b3b4b5b6b7b8 },
+                                             .hash = se_wire_hash(SE_WIRE_HASH_START, id, 6),
+                                             .base = 265,
+                                             .round = 7 };
         break;
     }
 }

@@ -67,8 +67,8 @@ static void test_fields(void **state)
         char next[32];
         snprintf(next, sizeof next, "\n| %u | ", offset);
         const char *behind = strstr(at, next);
-        if (behind && strspn(behind + strlen(next), "0123456789 ") ==
-                          strcspn(behind + strlen(next), "|"))
+        if (behind &&
+            strspn(behind + strlen(next), "0123456789 ") == strcspn(behind + strlen(next), "|"))
             fail_msg("%s: an unknown field at %u", layout->name, offset);
     }
 }

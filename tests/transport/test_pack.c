@@ -16,10 +16,10 @@ static uint64_t seed;
 static void test_bits(void **state)
 {
     (void)state;
-    static const uint32_t wanted[][2] = { { 0, 1 },       { 1, 1 },      { 2, 1 },
-                                          { 3, 2 },       { 4, 2 },      { 5, 3 },
-                                          { 32000, 15 },  { 65536, 16 }, { 65537, 17 },
-                                          { 128256, 17 }, { 131072, 17 }, { 151936, 18 },
+    static const uint32_t wanted[][2] = { { 0, 1 },       { 1, 1 },          { 2, 1 },
+                                          { 3, 2 },       { 4, 2 },          { 5, 3 },
+                                          { 32000, 15 },  { 65536, 16 },     { 65537, 17 },
+                                          { 128256, 17 }, { 131072, 17 },    { 151936, 18 },
                                           { 262144, 18 }, { UINT32_MAX, 32 } };
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         assert_int_equal(se_pack_bits(wanted[i][0]), wanted[i][1]);

@@ -129,7 +129,8 @@ static void test_any_order(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    static const int32_t backward[] = { -1, 0, 1, 0 }, self[] = { -1, 0, 2 }, lost[] = { -1, 0, -1 };
+    static const int32_t backward[] = { -1, 0, 1, 0 }, self[] = { -1, 0, 2 },
+                         lost[] = { -1, 0, -1 };
     uint16_t order[4];
     assert_false(se_shape_ordered(backward, 4));
     assert_true(se_shape_order(backward, 4, order)); /* any order will do for the mapping */
@@ -145,8 +146,8 @@ int main(void)
     seed = given ? strtoull(given, NULL, 0) : 1;
     print_message("SE_TEST_SEED=%llu\n", (unsigned long long)seed);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_picture),   cmocka_unit_test(test_every_string),
-        cmocka_unit_test(test_ordered),   cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_picture), cmocka_unit_test(test_every_string),
+        cmocka_unit_test(test_ordered), cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
