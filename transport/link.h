@@ -40,7 +40,8 @@ typedef uint64_t se_link_peer;
 struct se_link_options {
     struct se_frames *frames; /* where recv gets frames; outlives the link */
     uint32_t frame_max_b;     /* longer ones are refused, in both directions */
-    uint32_t queue_frames;    /* at most so many wait, per peer and direction */
+    uint32_t queue_frames;    /* at most so many wait, per peer and direction, beside what
+                               * the system holds in its own buffers */
     uint32_t peers_max;       /* server: more are not let in */
     uint64_t heartbeat_ns;    /* between signs of life on an idle connection */
     uint64_t silence_ns;      /* without one so long, the connection is lost */
@@ -87,7 +88,8 @@ struct se_link_ops {
     void (*close)(struct se_link *link);
 
     /* After close: hands over what was sent before, for at most ns. 0, or AGAIN when time was
-     * up and something may be lost. Receive before: after it there is nothing more. */
+     * up and something may be lost. A server gets all of it; an edge over a network loses what
+     * it has not received when the connection ends. Receive before: after it there is nothing more. */
     int (*drain)(struct se_link *link, uint64_t ns);
 
     /* At any moment; what is under way is lost, and its frames are put. */

@@ -3,11 +3,14 @@
 #ifndef SE_TESTS_TRANSPORT_LINK_SUITE_H
 #define SE_TESTS_TRANSPORT_LINK_SUITE_H
 
+#include <stdbool.h>
+
 #include "transport/link.h"
 
 struct link_suite {
     const char *name;
     const char *url; /* to listen on; the suite's links run one after the other */
+    bool farewell;   /* an edge receives all that was sent, though the server has left */
     /* (optional) A link that stands before the given one, which becomes part of it. */
     struct se_link *(*wrap)(struct se_link *link);
 };

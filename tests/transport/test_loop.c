@@ -3,5 +3,6 @@
 
 int main(void)
 {
-    return link_suite_run(&(struct link_suite){ .name = "loop", .url = "loop://suite" }) != 0;
+    return link_suite_run(&(struct link_suite){
+               .name = "loop", .url = "loop://suite", .farewell = true }) != 0;
 }

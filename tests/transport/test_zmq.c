@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+/* cmocka wants the four above it */
+#include <cmocka.h>
+#include <zmq.h>
+
+#include "runtime/base/err.h"
+#include "tests/transport/link_suite.h"
+
+static char folder[] = "/tmp/specedge-test-zmq-XXXXXX", ipc_url[sizeof(folder) + 16];
+
+static void send_one(struct se_link *link, struct se_frames *frames)
+{
+    struct se_frame *frame = se_frame_get(frames);
+    int r;
+    frame->len_b = 1;
+    frame->data[0] = 42;
+    while ((r = se_link_send(link, SE_LINK_SERVER, frame)) == SE_LINK_AGAIN)
+        se_link_wait(link, 1000000);
+    assert_int_equal(r, 0);
+}
+
+static void addresses_that_cannot_be_had_are_refused(void **state)
+{
+    struct se_frames *frames;
+    struct se_link *link = NULL, *other = NULL;
+    (void)state;
+    assert_int_equal(se_frames_new(&frames, 4, 100), 0);
+    const struct se_link_options options = se_link_options(frames);
+    assert_int_equal(se_link_listen(&link, "tcp://127.0.0.1", &options), -EINVAL);
+    assert_non_null(strstr(se_err_text(), "tcp://127.0.0.1"));
+    assert_true(se_link_connect(&link, "tcp://127.0.0.1:99999", &options) < 0);
+    assert_true(se_link_listen(&link, "ipc:///nowhere/at/all/x", &options) < 0);
+    assert_int_equal(se_link_listen(&link, "tcp://127.0.0.1:0,loop://x", &options), -EINVAL);
+    assert_int_equal(se_link_listen(&link, ipc_url, &options), 0);
+    assert_int_equal(se_link_listen(&other, ipc_url, &options), -EADDRINUSE);
+    se_link_fini(link);
+    se_frames_free(frames);
+}
+
+static void a_server_listens_on_several_urls(void **state)
+{
+    struct se_frames *frames;
+    struct se_link *server, *edge[2];
+    se_link_peer peer;
+    char urls[256], *second;
+    (void)state;
+    assert_int_equal(se_frames_new(&frames, 8, 100), 0);
+    const struct se_link_options options = link_suite_options(frames);
+    snprintf(urls, sizeof(urls), "%s,tcp://127.0.0.1:0", ipc_url);
+    assert_int_equal(se_link_listen(&server, urls, &options), 0);
+    snprintf(urls, sizeof(urls), "%s", se_link_url(server));
+    second = strchr(urls, ',');
+    assert_non_null(second);
+    *second++ = 0;
+    const char *url[] = { urls, second };
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(se_link_connect(&edge[i], url[i], &options), 0);
+        link_suite_expect(edge[i], SE_LINK_JOINED, &peer);
+        send_one(edge[i], frames);
+        link_suite_expect(server, SE_LINK_JOINED, &peer);
+        se_frame_put(link_suite_expect(server, 0, &peer));
+    }
+    for (int i = 0; i < 2; i++)
+        se_link_fini(edge[i]);
+    se_link_fini(server);
+    assert_int_equal(se_frames_out(frames), 0);
+    se_frames_free(frames);
+}
+
+/* A peer of our making that knows no manners: names of its own, parts, giants, nothing. */
+static void a_rude_peer_is_not_heard_and_harms_nobody(void **state)
+{
+    static char giant[3000];
+    struct se_frames *frames;
+    struct se_link *server, *edge;
+    se_link_peer good, peer;
+    (void)state;
+    assert_int_equal(se_frames_new(&frames, 8, 1000), 0);
+    const struct se_link_options options = link_suite_options(frames);
+    assert_int_equal(se_link_listen(&server, "tcp://127.0.0.1:0", &options), 0);
+    assert_int_equal(se_link_connect(&edge, se_link_url(server), &options), 0);
+    link_suite_expect(edge, SE_LINK_JOINED, &peer);
+    send_one(edge, frames);
+    link_suite_expect(server, SE_LINK_JOINED, &good);
+    se_frame_put(link_suite_expect(server, 0, &peer));
+
+    void *context = zmq_ctx_new();
+    const int linger = 1000;
+    for (int kind = 0; kind < 4; kind++) {
+        void *rude = zmq_socket(context, ZMQ_DEALER);
+        zmq_setsockopt(rude, ZMQ_LINGER, &linger, sizeof(linger));
+        if (kind == 0)
+            zmq_setsockopt(rude, ZMQ_ROUTING_ID, "somebody else", 13);
+        assert_int_equal(zmq_connect(rude, se_link_url(server)), 0);
+        if (kind == 1)
+            zmq_send(rude, "a", 1, ZMQ_SNDMORE);
+        if (kind == 2)
+            zmq_send(rude, giant, sizeof(giant), 0);
+        else
+            zmq_send(rude, kind == 3 ? "" : "b", kind == 3 ? 0 : 1, 0);
+        zmq_close(rude);
+    }
+    zmq_ctx_term(context); /* it has all been sent, or thrown out */
+
+    for (int i = 0; i < 20; i++) {
+        send_one(edge, frames);
+        struct se_frame *frame = link_suite_expect(server, 0, &peer);
+        assert_true(peer == good);
+        assert_int_equal(frame->data[0], 42);
+        assert_int_equal(se_link_send(server, peer, frame), 0);
+        se_frame_put(link_suite_expect(edge, 0, &peer));
+    }
+    se_link_fini(edge);
+    link_suite_expect(server, SE_LINK_GONE, &peer);
+    assert_true(peer == good);
+    se_link_fini(server);
+    assert_int_equal(se_frames_out(frames), 0);
+    se_frames_free(frames);
+}
+
+static bool there_is(const char *url)
+{
+    struct se_frames *frames;
+    struct se_link *link = NULL;
+    if (se_frames_new(&frames, 1, 10) < 0)
+        return false;
+    const struct se_link_options options = se_link_options(frames);
+    const bool there = se_link_listen(&link, url, &options) == 0;
+    se_link_fini(link);
+    se_frames_free(frames);
+    return there;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_that_cannot_be_had_are_refused),
+        cmocka_unit_test(a_server_listens_on_several_urls),
+        cmocka_unit_test(a_rude_peer_is_not_heard_and_harms_nobody),
+    };
+    const struct link_suite suites[] = {
+        { .name = "zmq over tcp", .url = "tcp://127.0.0.1:0" },
+        { .name = "zmq over ipc", .url = ipc_url },
+        { .name = "zmq over tcp, IPv6", .url = "tcp://[::1]:0" },
+    };
+    int failed = 0;
+    if (mkdtemp(folder) == NULL)
+        return 1;
+    snprintf(ipc_url, sizeof(ipc_url), "ipc://%s/socket", folder);
+    for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+        if (there_is(suites[i].url))
+            failed += link_suite_run(&suites[i]);
+        else if (i == 2)
+            printf("skipped: %s: this machine has no IPv6\n", suites[i].name);
+        else
+            failed++;
+    }
+    failed += cmocka_run_group_tests_name("zmq", tests, NULL, NULL);
+    unlink(ipc_url + strlen("ipc://"));
+    rmdir(folder);
+    return failed != 0;
+}

@@ -1,0 +1,761 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ROUTER and DEALER, and who is there.
+ *
+ * libzmq gives each connection a name of its own (a zero byte and four more) and writes it
+ * before every message; that is a peer. When a connection ends, ROUTER says nothing. But the
+ * socket's monitor reports it with the number of its file descriptor, and every message tells
+ * the descriptor it came by:
+ *
+ *   monitor: accepted fd ─► fd is open      router: message, name, fd ─► name unknown: bind
+ *   monitor: disconnected fd ─► the peer bound to fd is going ─► no more messages: GONE
+ *
+ * Descriptors are used again. The I/O thread writes events and messages in the order in which
+ * things happen, but into two pipes. So the monitor is read before a new name is bound: then
+ * whatever was reported before the message came is known, and nothing that is reported later
+ * is about an earlier owner of the descriptor. If fd is closed by then, the peer has left
+ * already; if another peer is bound to fd, that one has.
+ *
+ * The edge gets its JOINED and GONE from its own monitor. Its frames wait for no connection
+ * (ZMQ_IMMEDIATE), because the next one must begin with what the edge says after JOINED and
+ * not with a leftover. libzmq then also drops what arrived and was not yet received when the
+ * connection broke; it is asked for again by a layer that knows better. */
+#include "transport/zmq.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/err.h"
+#include "runtime/base/mem.h"
+
+enum { NAME_B = 5, URLS_B = 1024, EVENTS_MAX = 65536, PARTS_MAX = 1000 };
+#define NONE UINT32_MAX
+static const char monitor_url[] = "inproc://monitor", ipc[] = "ipc://", tcp[] = "tcp://";
+
+enum seat { FREE, SEATED, GOING };
+
+struct slot {
+    enum seat seat;
+    bool muted; /* dropped: unheard until it disconnects */
+    unsigned char name[NAME_B];
+    int fd;
+    uint32_t generation;
+    uint32_t next; /* free, going, or of one bucket: see below */
+    uint32_t next_of_bucket;
+};
+
+struct fd {
+    bool open;
+    uint32_t bound; /* slot + 1, or 0 */
+};
+
+struct link {
+    struct se_link link;
+    struct se_link_options options;
+    void *context, *socket, *monitor;
+    int wake_fd;
+    bool listens, closed;
+    char url[URLS_B];
+    zmq_msg_t held; /* received, and not yet handed out */
+    bool holds, dry;
+    struct se_frame *spare;
+    /* server */
+    struct slot *slot;
+    uint32_t n_slots, free, going, last_going, held_from;
+    uint32_t *bucket, bucket_mask;
+    struct fd *fd;
+    size_t cap_fd;
+    /* edge */
+    bool up, cut, joined;
+};
+
+/* ---- seats */
+
+static uint32_t *bucket_of(struct link *s, const unsigned char *name)
+{
+    uint32_t number;
+    memcpy(&number, name + 1, sizeof(number));
+    return &s->bucket[(number * 2654435761u >> 7) & s->bucket_mask];
+}
+
+static uint32_t find_name(struct link *s, const unsigned char *name)
+{
+    uint32_t at = *bucket_of(s, name);
+    while (at != NONE && memcmp(s->slot[at].name, name, NAME_B) != 0)
+        at = s->slot[at].next_of_bucket;
+    return at;
+}
+
+static se_link_peer handle(const struct link *s, uint32_t at)
+{
+    return (se_link_peer)s->slot[at].generation << 32 | (at + 1);
+}
+
+/* NONE when there is no such peer, or no longer. */
+static uint32_t find_peer(const struct link *s, se_link_peer peer)
+{
+    const uint32_t at = (uint32_t)peer - 1;
+    const bool there = (uint32_t)peer != 0 && at < s->n_slots && s->slot[at].seat != FREE &&
+                       !s->slot[at].muted && handle(s, at) == peer;
+    return there ? at : NONE;
+}
+
+static uint32_t seat(struct link *s, const unsigned char *name)
+{
+    uint32_t at = s->free;
+    if (at != NONE)
+        s->free = s->slot[at].next;
+    else if (s->n_slots < s->options.peers_max)
+        at = s->n_slots++;
+    else
+        return NONE;
+    struct slot *slot = &s->slot[at];
+    uint32_t *bucket = bucket_of(s, name);
+    slot->seat = SEATED;
+    slot->muted = false;
+    slot->generation++;
+    slot->fd = -1;
+    memcpy(slot->name, name, NAME_B);
+    slot->next_of_bucket = *bucket;
+    *bucket = at;
+    return at;
+}
+
+static void unseat(struct link *s, uint32_t at)
+{
+    uint32_t *link = bucket_of(s, s->slot[at].name);
+    while (*link != at)
+        link = &s->slot[*link].next_of_bucket;
+    *link = s->slot[at].next_of_bucket;
+    s->slot[at].seat = FREE;
+    s->slot[at].next = s->free;
+    s->free = at;
+}
+
+/* Its connection is gone; it is reported when its last message has been. */
+static void see_off(struct link *s, uint32_t at)
+{
+    struct slot *slot = &s->slot[at];
+    if (slot->seat != SEATED)
+        return;
+    slot->seat = GOING;
+    slot->next = NONE;
+    if (s->going == NONE)
+        s->going = at;
+    else
+        s->slot[s->last_going].next = at;
+    s->last_going = at;
+    if (slot->fd >= 0 && s->fd[slot->fd].bound == at + 1)
+        s->fd[slot->fd].bound = 0;
+}
+
+/* ---- the monitor */
+
+/* NULL: there is no memory to remember it, and so nobody is bound to it. */
+static struct fd *fd_at(struct link *s, int fd)
+{
+    if (fd < 0)
+        return NULL;
+    const size_t old = s->cap_fd;
+    if ((size_t)fd >= old) {
+        if (se_mem_grow(&s->fd, &s->cap_fd, (size_t)fd + 1, sizeof(*s->fd)) < 0)
+            return NULL;
+        memset(s->fd + old, 0, (s->cap_fd - old) * sizeof(*s->fd));
+    }
+    return &s->fd[fd];
+}
+
+static void server_event(struct link *s, uint16_t event, int fd)
+{
+    struct fd *entry = fd_at(s, fd);
+    if (entry == NULL)
+        return;
+    entry->open = event == ZMQ_EVENT_ACCEPTED;
+    if (entry->bound != 0)
+        see_off(s, entry->bound - 1);
+}
+
+static void edge_event(struct link *e, uint16_t event)
+{
+    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+        e->up = true;
+    } else if (event == ZMQ_EVENT_DISCONNECTED && e->up) {
+        e->up = false;
+        e->cut = true;
+    }
+}
+
+/* One event is two parts: number and value, then an address that nobody needs. */
+static void read_monitor(struct link *link)
+{
+    unsigned char part[6];
+    char address[1];
+    while (zmq_recv(link->monitor, part, sizeof(part), ZMQ_DONTWAIT) >= 0) {
+        uint16_t event;
+        int32_t value;
+        memcpy(&event, part, sizeof(event));
+        memcpy(&value, part + sizeof(event), sizeof(value));
+        zmq_recv(link->monitor, address, sizeof(address), 0);
+        if (link->listens)
+            server_event(link, event, value);
+        else
+            edge_event(link, event);
+    }
+}
+
+/* ---- receiving */
+
+static bool more_follows(const zmq_msg_t *message) { return zmq_msg_more(message) != 0; }
+
+/* The rest of a message of more parts than ours have; bounded, though libzmq hands over
+ * whole messages only. */
+static void skip_rest(struct link *link)
+{
+    bool more = true;
+    for (int i = 0; more && i < PARTS_MAX; i++) {
+        zmq_msg_t rest;
+        zmq_msg_init(&rest);
+        more = zmq_msg_recv(&rest, link->socket, ZMQ_DONTWAIT) >= 0 && more_follows(&rest);
+        zmq_msg_close(&rest);
+    }
+}
+
+/* 0: a message like ours is held, name[] says who sent it. 1: there is none. What is not like
+ * ours is dropped. */
+static int take_message(struct link *link, unsigned char *name)
+{
+    for (;;) {
+        bool good = true;
+        if (link->listens) {
+            const int len = zmq_recv(link->socket, name, NAME_B, ZMQ_DONTWAIT);
+            if (len < 0)
+                return 1;
+            good = len == NAME_B && name[0] == 0;
+        }
+        zmq_msg_init(&link->held);
+        if (zmq_msg_recv(&link->held, link->socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(&link->held);
+            return 1;
+        }
+        if (more_follows(&link->held)) {
+            skip_rest(link);
+            good = false;
+        }
+        const size_t len = zmq_msg_size(&link->held);
+        if (good && len > 0 && len <= link->options.frame_max_b)
+            return 0;
+        zmq_msg_close(&link->held);
+    }
+}
+
+static struct se_frame *frame_for(struct link *link)
+{
+    struct se_frame *frame = link->spare;
+    link->spare = NULL;
+    return frame != NULL ? frame : se_frame_get(link->options.frames);
+}
+
+static int hand_out(struct link *link, struct se_frame **out)
+{
+    struct se_frame *frame = frame_for(link);
+    link->dry = frame == NULL;
+    link->holds = link->dry;
+    if (link->dry)
+        return SE_LINK_DRY;
+    frame->len_b = (uint32_t)zmq_msg_size(&link->held);
+    memcpy(frame->data, zmq_msg_data(&link->held), frame->len_b);
+    zmq_msg_close(&link->held);
+    *out = frame;
+    return 0;
+}
+
+/* A seat for the sender of the held message, bound to the descriptor it came by. */
+static uint32_t welcome(struct link *s, const unsigned char *name)
+{
+    read_monitor(s);
+    const uint32_t at = s->closed ? NONE : seat(s, name);
+    if (at == NONE)
+        return NONE;
+    const int number = zmq_msg_get(&s->held, ZMQ_SRCFD);
+    struct fd *fd = fd_at(s, number);
+    if (fd == NULL)
+        return at;
+    if (fd->bound != 0)
+        see_off(s, fd->bound - 1);
+    if (fd->open) {
+        fd->bound = at + 1;
+        s->slot[at].fd = number;
+    } else {
+        see_off(s, at);
+    }
+    return at;
+}
+
+/* The held message, or what has to be said before it. AGAIN: it was for nobody. */
+static int server_message(struct link *s, const unsigned char *name, se_link_peer *peer,
+                          struct se_frame **out)
+{
+    uint32_t at = find_name(s, name);
+    const bool known = at != NONE;
+    if (!known)
+        at = welcome(s, name);
+    if (at == NONE || s->slot[at].muted) {
+        zmq_msg_close(&s->held);
+        return SE_LINK_AGAIN;
+    }
+    s->held_from = at;
+    *peer = handle(s, at);
+    if (known)
+        return hand_out(s, out);
+    s->holds = true;
+    return SE_LINK_JOINED;
+}
+
+static int server_recv(struct link *s, se_link_peer *peer, struct se_frame **out)
+{
+    unsigned char name[NAME_B];
+    for (bool looked = false;; looked = true) {
+        while (take_message(s, name) == 0) {
+            const int r = server_message(s, name, peer, out);
+            if (r != SE_LINK_AGAIN)
+                return r;
+        }
+        /* Only who was seen off before the last look for messages has none left. */
+        while (looked && s->going != NONE) {
+            const uint32_t at = s->going;
+            s->going = s->slot[at].next;
+            const bool muted = s->slot[at].muted;
+            *peer = handle(s, at);
+            unseat(s, at);
+            if (!muted)
+                return SE_LINK_GONE;
+        }
+        if (looked)
+            return s->closed ? SE_LINK_CLOSED : SE_LINK_AGAIN;
+        read_monitor(s);
+    }
+}
+
+static int edge_recv(struct link *e, se_link_peer *peer, struct se_frame **out)
+{
+    *peer = SE_LINK_SERVER;
+    for (bool looked = false;; looked = true) {
+        const bool got = take_message(e, NULL) == 0;
+        if (got && !e->joined)
+            read_monitor(e);
+        if (!e->joined && e->up) {
+            e->joined = true;
+            e->cut = false;
+            e->holds = got;
+            return SE_LINK_JOINED;
+        }
+        if (got)
+            return hand_out(e, out);
+        if (looked && e->joined && e->cut) {
+            e->joined = e->cut = false;
+            return SE_LINK_GONE;
+        }
+        if (looked)
+            return e->closed ? SE_LINK_CLOSED : SE_LINK_AGAIN;
+        read_monitor(e);
+    }
+}
+
+static int link_recv(struct se_link *base, se_link_peer *peer, struct se_frame **out)
+{
+    struct link *link = (struct link *)base;
+    if (link->holds && link->listens && find_peer(link, handle(link, link->held_from)) == NONE) {
+        zmq_msg_close(&link->held); /* dropped since */
+        link->holds = false;
+    }
+    if (link->holds) {
+        *peer = link->listens ? handle(link, link->held_from) : SE_LINK_SERVER;
+        return hand_out(link, out);
+    }
+    if (link->socket == NULL)
+        return SE_LINK_CLOSED;
+    return link->listens ? server_recv(link, peer, out) : edge_recv(link, peer, out);
+}
+
+/* ---- sending */
+
+/* Asking for the events makes libzmq look at what its I/O thread has told it; a plain send does
+ * that only now and then, and so may believe for a while that there is no room. */
+static uint32_t events_of(void *socket)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 ? (uint32_t)events : 0;
+}
+
+static int send_part(void *socket, const void *data, size_t len, int flags)
+{
+    int r = zmq_send(socket, data, len, flags | ZMQ_DONTWAIT);
+    if (r < 0 && errno == EAGAIN) {
+        events_of(socket);
+        r = zmq_send(socket, data, len, flags | ZMQ_DONTWAIT);
+    }
+    return r < 0 ? -errno : 0;
+}
+
+static int server_send(struct link *s, se_link_peer peer, const struct se_frame *frame)
+{
+    const uint32_t at = find_peer(s, peer);
+    if (at == NONE || s->slot[at].seat != SEATED)
+        return SE_LINK_GONE;
+    int r = send_part(s->socket, s->slot[at].name, NAME_B, ZMQ_SNDMORE);
+    if (r == -EHOSTUNREACH)
+        return SE_LINK_GONE;
+    if (r == -EAGAIN)
+        return SE_LINK_AGAIN;
+    if (r == 0)
+        r = send_part(s->socket, frame->data, frame->len_b, 0);
+    return r;
+}
+
+static int edge_send(struct link *e, const struct se_frame *frame)
+{
+    if (!e->up)
+        return SE_LINK_GONE;
+    const int r = send_part(e->socket, frame->data, frame->len_b, 0);
+    if (r != -EAGAIN)
+        return r;
+    read_monitor(e);
+    return e->up ? SE_LINK_AGAIN : SE_LINK_GONE;
+}
+
+static int link_send(struct se_link *base, se_link_peer peer, struct se_frame *frame)
+{
+    struct link *link = (struct link *)base;
+    if (link->closed)
+        return SE_LINK_CLOSED;
+    const int r = link->listens ? server_send(link, peer, frame) : edge_send(link, frame);
+    if (r == 0)
+        se_frame_put(frame); /* libzmq has a copy */
+    else if (r < 0)
+        return se_fail(r, "'%s': cannot send: %s", link->url, zmq_strerror(-r));
+    return r;
+}
+
+static void link_drop(struct se_link *base, se_link_peer peer)
+{
+    struct link *s = (struct link *)base;
+    const uint32_t at = s->listens ? find_peer(s, peer) : NONE;
+    if (at != NONE)
+        s->slot[at].muted = true;
+}
+
+/* ---- waiting */
+
+static int fd_of(void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof(fd);
+    return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
+}
+
+/* True when recv has something to do now. */
+static bool has_work(struct link *link)
+{
+    if (link->holds && link->dry) {
+        if (link->spare == NULL)
+            link->spare = se_frame_get(link->options.frames);
+        return link->spare != NULL;
+    }
+    return link->holds || (link->listens && link->going != NONE) || link->cut ||
+           (link->up && !link->joined) || (events_of(link->socket) & ZMQ_POLLIN) ||
+           (events_of(link->monitor) & ZMQ_POLLIN);
+}
+
+/* The descriptors of libzmq tell of changes, not of states: after a look at the events, and
+ * only then, they can be slept on. */
+static int link_wait(struct se_link *base, uint64_t ns)
+{
+    struct link *link = (struct link *)base;
+    const struct timespec limit = { .tv_sec = (time_t)(ns / 1000000000),
+                                    .tv_nsec = (long)(ns % 1000000000) };
+    struct pollfd of[3] = { { .fd = link->wake_fd, .events = POLLIN } };
+    nfds_t n = 1;
+    if (link->socket != NULL) {
+        if (has_work(link))
+            return 0;
+        if (!link->holds) { /* dry: only a frame that is put helps, so arrivals may wait */
+            of[n++] = (struct pollfd){ .fd = fd_of(link->socket), .events = POLLIN };
+            of[n++] = (struct pollfd){ .fd = fd_of(link->monitor), .events = POLLIN };
+        }
+    }
+    const int r = ppoll(of, n, &limit, NULL);
+    if (r == 0)
+        return SE_LINK_AGAIN;
+    if (r > 0 && (of[0].revents & POLLIN)) {
+        uint64_t rings;
+        if (read(link->wake_fd, &rings, sizeof(rings)) < 0 && errno != EAGAIN)
+            return se_fail(-errno, "'%s': cannot read the wake-up: %s", link->url, strerror(errno));
+    }
+    return r < 0 && errno != EINTR
+               ? se_fail(-errno, "'%s': cannot wait: %s", link->url, strerror(errno))
+               : 0;
+}
+
+static void link_wake(struct se_link *base)
+{
+    const uint64_t one = 1;
+    /* It fails only when it has been woken 2^64 times already. */
+    if (write(((struct link *)base)->wake_fd, &one, sizeof(one)) < 0)
+        return;
+}
+
+/* ---- the end */
+
+static void link_close(struct se_link *base) { ((struct link *)base)->closed = true; }
+
+/* Ends the sockets; what was sent may take linger_ms to leave. */
+static void hang_up(struct link *link, int linger_ms)
+{
+    if (link->holds)
+        zmq_msg_close(&link->held);
+    link->holds = false;
+    if (link->socket != NULL) {
+        zmq_setsockopt(link->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
+        zmq_socket_monitor(link->socket, NULL, 0);
+        zmq_close(link->socket);
+    }
+    if (link->monitor != NULL)
+        zmq_close(link->monitor);
+    while (link->context != NULL && zmq_ctx_term(link->context) < 0 && errno == EINTR)
+        continue;
+    link->socket = link->monitor = link->context = NULL;
+}
+
+static int link_drain(struct se_link *base, uint64_t ns)
+{
+    struct link *link = (struct link *)base;
+    const uint64_t end = se_clock_ns() + ns, ms = ns / 1000000;
+    hang_up(link, ms < 1000000 ? (int)ms : 1000000);
+    return se_clock_ns() < end ? 0 : SE_LINK_AGAIN;
+}
+
+static void link_fini(struct se_link *base)
+{
+    struct link *link = (struct link *)base;
+    hang_up(link, 0);
+    if (link->wake_fd >= 0)
+        close(link->wake_fd);
+    se_frame_put(link->spare);
+    se_mem_free(link->slot);
+    se_mem_free(link->bucket);
+    se_mem_free(link->fd);
+    se_mem_free(link);
+}
+
+static const char *link_url(const struct se_link *base) { return ((const struct link *)base)->url; }
+
+/* ---- the beginning */
+
+static int ms_of(uint64_t ns)
+{
+    const uint64_t ms = (ns + 999999) / 1000000;
+    return ms < 1 ? 1 : ms > 3600000 ? 3600000 : (int)ms;
+}
+
+static int set_options(struct link *link)
+{
+    const struct se_link_options *o = &link->options;
+    const struct {
+        int name, value;
+    } rows[] = {
+        { ZMQ_LINGER, 0 },
+        { ZMQ_IPV6, 1 },
+        { ZMQ_SNDHWM, (int)o->queue_frames },
+        { ZMQ_RCVHWM, (int)o->queue_frames },
+        { ZMQ_HEARTBEAT_IVL, ms_of(o->heartbeat_ns) },
+        { ZMQ_HEARTBEAT_TIMEOUT, ms_of(o->silence_ns) },
+        { ZMQ_HANDSHAKE_IVL, ms_of(o->silence_ns) },
+        { link->listens ? ZMQ_ROUTER_MANDATORY : ZMQ_IMMEDIATE, 1 },
+        { ZMQ_RECONNECT_IVL, ms_of(o->retry_ns) },
+        { ZMQ_RECONNECT_IVL_MAX, ms_of(o->retry_max_ns) },
+    };
+    const int64_t longest = o->frame_max_b;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (zmq_setsockopt(link->socket, rows[i].name, &rows[i].value, sizeof(int)) < 0)
+            return -errno;
+    }
+    return zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &longest, sizeof(longest)) < 0 ? -errno : 0;
+}
+
+static int start_monitor(struct link *link)
+{
+    const int events = link->listens ? ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED
+                                     : ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
+    const int room = EVENTS_MAX;
+    if (zmq_socket_monitor(link->socket, monitor_url, events) < 0)
+        return -errno;
+    link->monitor = zmq_socket(link->context, ZMQ_PAIR);
+    if (link->monitor == NULL ||
+        zmq_setsockopt(link->monitor, ZMQ_RCVHWM, &room, sizeof(room)) < 0 ||
+        zmq_connect(link->monitor, monitor_url) < 0)
+        return -errno;
+    return 0;
+}
+
+static int new_seats(struct link *s)
+{
+    uint32_t n = 1;
+    while (n < s->options.peers_max)
+        n *= 2;
+    s->slot = se_mem_zero(s->options.peers_max, sizeof(*s->slot));
+    s->bucket = se_mem_new(n, sizeof(*s->bucket));
+    if (s->slot == NULL || s->bucket == NULL)
+        return -ENOMEM;
+    memset(s->bucket, 0xff, n * sizeof(*s->bucket)); /* NONE */
+    s->bucket_mask = n - 1;
+    return 0;
+}
+
+static int link_new(struct link **out, const char *url, const struct se_link_options *options,
+                    bool listens)
+{
+    struct link *link = se_mem_zero(1, sizeof(*link));
+    int r = 0;
+    if (link == NULL)
+        return se_trace(-ENOMEM);
+    link->link = (struct se_link){ &se_zmq_ops, options->frame_max_b };
+    link->options = *options;
+    link->listens = listens;
+    link->free = link->going = link->last_going = NONE;
+    link->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (link->wake_fd < 0)
+        r = -errno;
+    if (r == 0 && listens)
+        r = new_seats(link);
+    if (r == 0 && (link->context = zmq_ctx_new()) == NULL)
+        r = -errno;
+    if (r == 0 &&
+        (link->socket = zmq_socket(link->context, listens ? ZMQ_ROUTER : ZMQ_DEALER)) == NULL)
+        r = -errno;
+    if (r == 0)
+        r = set_options(link);
+    if (r == 0)
+        r = start_monitor(link);
+    if (r < 0) {
+        link_fini(&link->link);
+        return se_fail(r, "'%s': cannot make a socket: %s", url, zmq_strerror(-r));
+    }
+    *out = link;
+    return 0;
+}
+
+/* libzmq removes a socket's file and takes its place, though somebody may listen there. */
+static int check_path(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    const int r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    const bool taken = r == 0 || errno == EAGAIN;
+    close(fd);
+    return taken ? -EADDRINUSE : 0;
+}
+
+/* libzmq looks at the port of a URL to connect to much later, where nobody hears of it. */
+static int check_port(const char *url, unsigned long lowest)
+{
+    const char *port = strrchr(url, ':') + 1; /* there is one in "tcp:" */
+    char *end;
+    if (strncmp(url, tcp, sizeof(tcp) - 1) != 0 || (lowest == 0 && strcmp(port, "*") == 0))
+        return 0;
+    const unsigned long number = strtoul(port, &end, 10);
+    const bool good =
+        *port >= '0' && *port <= '9' && *end == 0 && number >= lowest && number <= 65535;
+    return good ? 0 : se_fail(-EINVAL, "'%s' does not end in a port, %lu to 65535", url, lowest);
+}
+
+static int bind_one(struct link *s, const char *url)
+{
+    char real[URLS_B];
+    size_t size = sizeof(real);
+    int r = check_port(url, 0);
+    if (r < 0)
+        return r;
+    if (strncmp(url, ipc, sizeof(ipc) - 1) == 0 && url[sizeof(ipc) - 1] == '/')
+        r = check_path(url + sizeof(ipc) - 1);
+    if (r == 0 && zmq_bind(s->socket, url) < 0)
+        r = -errno;
+    if (r == 0 && zmq_getsockopt(s->socket, ZMQ_LAST_ENDPOINT, real, &size) < 0)
+        r = -errno;
+    if (r < 0)
+        return se_fail(r, "cannot listen on '%s': %s", url, zmq_strerror(-r));
+    const size_t at = strlen(s->url);
+    snprintf(s->url + at, sizeof(s->url) - at, "%s%s", at ? "," : "", real);
+    return 0;
+}
+
+static int link_listen(struct se_link **out, const char *urls,
+                       const struct se_link_options *options)
+{
+    struct link *s = NULL;
+    int r = link_new(&s, urls, options, true);
+    if (r < 0)
+        return r;
+    char *copy = strdup(urls), *rest = NULL;
+    if (copy == NULL)
+        r = se_fail(-ENOMEM, "no memory to listen on '%s'", urls);
+    for (char *url = copy ? strtok_r(copy, ",", &rest) : NULL; url != NULL && r == 0;
+         url = strtok_r(NULL, ",", &rest))
+        r = bind_one(s, url);
+    free(copy);
+    if (r < 0) {
+        link_fini(&s->link);
+        return r;
+    }
+    *out = &s->link;
+    return 0;
+}
+
+static int link_connect(struct se_link **out, const char *url,
+                        const struct se_link_options *options)
+{
+    struct link *e = NULL;
+    int r = check_port(url, 1);
+    if (r == 0)
+        r = link_new(&e, url, options, false);
+    if (r < 0)
+        return r;
+    if (zmq_connect(e->socket, url) < 0) {
+        r = -errno;
+        link_fini(&e->link);
+        return se_fail(r, "cannot connect to '%s': %s", url, zmq_strerror(-r));
+    }
+    snprintf(e->url, sizeof(e->url), "%s", url);
+    *out = &e->link;
+    return 0;
+}
+
+const struct se_link_ops se_zmq_ops = {
+    .name = "zmq",
+    .listen = link_listen,
+    .connect = link_connect,
+    .send = link_send,
+    .recv = link_recv,
+    .wait = link_wait,
+    .wake = link_wake,
+    .drop = link_drop,
+    .close = link_close,
+    .drain = link_drain,
+    .fini = link_fini,
+    .url = link_url,
+};
