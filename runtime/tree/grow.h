@@ -45,12 +45,20 @@ struct se_grow_config {
 };
 
 /* The published settings. Of a bet, max_budget counts the bet itself as well. */
-#define SE_GROW_CONFIG                                                                             \
-    ((struct se_grow_config){ .max_n_beams = 32, .max_beam_len = 4, .max_branch_width = 16,        \
-                              .max_budget = 32, .max_depth = UINT32_MAX, .decay = 0.9 })
-#define SE_GROW_CONFIG_BET                                                                         \
-    ((struct se_grow_config){ .max_n_beams = 32, .max_beam_len = 3, .max_branch_width = 16,        \
-                              .max_budget = 32, .max_depth = UINT32_MAX, .decay = 0.95 })
+#define SE_GROW_CONFIG \
+    ((struct se_grow_config){ .max_n_beams = 32, \
+                              .max_beam_len = 4, \
+                              .max_branch_width = 16, \
+                              .max_budget = 32, \
+                              .max_depth = UINT32_MAX, \
+                              .decay = 0.9 })
+#define SE_GROW_CONFIG_BET \
+    ((struct se_grow_config){ .max_n_beams = 32, \
+                              .max_beam_len = 3, \
+                              .max_branch_width = 16, \
+                              .max_budget = 32, \
+                              .max_depth = UINT32_MAX, \
+                              .decay = 0.95 })
 
 /* 0, or -EINVAL and the text names the setting and what is allowed. */
 int se_grow_config_check(const struct se_grow_config *config);
