@@ -94,7 +94,7 @@ int se_rig_logits(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, ui
     int r = se_rig_step(rig, &part);
     if (r < 0)
         return r;
-    r = se_engine_commit(rig->engine, seq, path, n);
+    r = se_engine_commit(rig->engine, seq, path, n, NULL, 0);
     return r < 0 ? se_trace(r) : 0;
 }
 

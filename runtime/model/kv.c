@@ -145,21 +145,71 @@ static struct se_kv_move move_of(const struct se_seq *seq, uint32_t from, uint32
     };
 }
 
-int se_seq_commit(struct se_seq *seq, const uint32_t *path, uint32_t n, struct se_kv_move *moves,
-                  uint32_t *n_moves)
+/* Where a node's parent stands in keep[0..i-1], or n when it does not. */
+static uint32_t find_kept(const uint32_t *keep, uint32_t n, int32_t node)
+{
+    uint32_t low = 0, high = n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if ((int32_t)keep[middle] < node)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n && (int32_t)keep[low] == node ? low : n;
+}
+
+static int check_keep(const struct se_seq *seq, int32_t above, const uint32_t *keep, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (keep[i] >= seq->pending || (i > 0 && keep[i] <= keep[i - 1]))
+            return se_fail(-EINVAL, "node %u cannot stay: numbers ascend and are below %u", keep[i],
+                           seq->pending);
+        int32_t parent = seq->node[keep[i]].parent;
+        if (parent != above && find_kept(keep, i, parent) == i)
+            return se_fail(-EINVAL, "node %u cannot stay without its parent %d", keep[i], parent);
+    }
+    return 0;
+}
+
+/* The nodes that stay get their new numbers. They hang on the text now where they hung on the
+ * end of the path. */
+static void renumber(struct se_seq *seq, int32_t above, const uint32_t *keep, uint32_t n,
+                     uint32_t lift)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct se_node node = seq->node[keep[i]];
+        node.parent =
+            node.parent == above ? SE_NODE_ROOT : (int32_t)find_kept(keep, i, node.parent);
+        node.depth -= lift;
+        seq->node[i] = node;
+    }
+}
+
+int se_seq_commit(struct se_seq *seq, const uint32_t *path, uint32_t n, const uint32_t *keep,
+                  uint32_t n_keep, struct se_kv_move *moves, uint32_t *n_moves)
 {
     int r = check_path(seq, path, n);
+    int32_t above = n > 0 ? (int32_t)path[n - 1] : SE_NODE_ROOT;
+    if (r == 0)
+        r = check_keep(seq, above, keep, n_keep);
     if (r < 0)
         return r;
     *n_moves = 0;
-    /* A node's number is at least its depth, so every copy goes down, and in this order no
-     * copy lands on a slot that a later one still has to read. */
+    /* A node's number is at least its depth, and what stays stands behind the whole path, so
+     * every copy goes down, and in this order no copy lands on a slot that a later one still
+     * has to read. */
     for (uint32_t i = 0; i < n; i++) {
         if (path[i] != i)
             moves[(*n_moves)++] = move_of(seq, seq->len + path[i], seq->len + i);
     }
+    for (uint32_t i = 0; i < n_keep; i++) {
+        if (keep[i] != n + i)
+            moves[(*n_moves)++] = move_of(seq, seq->len + keep[i], seq->len + n + i);
+    }
+    renumber(seq, above, keep, n_keep, n);
     seq->len += n;
-    seq->pending = 0;
+    seq->pending = n_keep;
     trim(seq);
     return 0;
 }

@@ -8,7 +8,8 @@
  *
  * Every row a model step computes is a node: a prompt is a tree without branches, a decode
  * step a tree of one. A node's position is len + its depth. Committing a path moves its
- * slots to their positions (only those that do not lie there already) and drops the rest.
+ * slots to their positions (only those that do not lie there already) and drops the rest, but
+ * for what hangs on the end of the path and is to stay.
  * A page holds SE_PAGE_SLOTS slots of all layers. This file knows page numbers, not bytes:
  * the backend owns the memory. One thread at a time per pool. */
 #ifndef SE_RUNTIME_MODEL_KV_H
@@ -58,10 +59,11 @@ void se_seq_free(struct se_seq *seq); /* gives its pages back; NULL is fine */
 int se_seq_add(struct se_seq *seq, const uint32_t *token, const int32_t *parent, uint32_t n);
 
 /* Makes the path (node numbers, each the child of the one before, the first a child of the
- * text) part of the text; writes the copies to do into moves (room for n), *n_moves of
- * them, to be done in order. All nodes are gone afterwards. */
-int se_seq_commit(struct se_seq *seq, const uint32_t *path, uint32_t n, struct se_kv_move *moves,
-                  uint32_t *n_moves);
+ * text) part of the text. Of the other nodes those in keep (ascending; below the end of the
+ * path, each with its parent) stay and are numbered from 0 on; the rest is gone. Writes the
+ * copies to do into moves (room for n + n_keep), *n_moves of them, to be done in order. */
+int se_seq_commit(struct se_seq *seq, const uint32_t *path, uint32_t n, const uint32_t *keep,
+                  uint32_t n_keep, struct se_kv_move *moves, uint32_t *n_moves);
 
 /* Forgets nodes from number n on. Pages no longer needed go back. */
 void se_seq_drop(struct se_seq *seq, uint32_t n);

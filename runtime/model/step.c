@@ -283,20 +283,17 @@ static int fill_batch(struct se_engine *engine, struct se_part *part, uint32_t n
 
 /* Commits. */
 
-int se_engine_commit(struct se_engine *engine, struct se_seq *seq, const uint32_t *path, uint32_t n)
+int se_engine_commit(struct se_engine *engine, struct se_seq *seq, const uint32_t *path, uint32_t n,
+                     const uint32_t *keep, uint32_t n_keep)
 {
     uint32_t n_moves = 0;
     struct se_kv_move *moves = engine->move, *own = NULL;
-    if (!path) {
-        se_seq_drop(seq, n);
-        return 0;
-    }
-    if (n > engine->max_rows) { /* a tree may have grown over several steps */
-        moves = own = se_mem_new(n, sizeof *own);
+    if ((uint64_t)n + n_keep > engine->max_rows) { /* a tree may have grown over several steps */
+        moves = own = se_mem_new((size_t)n + n_keep, sizeof *own);
         if (!own)
             return se_trace(-ENOMEM);
     }
-    int r = se_seq_commit(seq, path, n, moves, &n_moves);
+    int r = se_seq_commit(seq, path, n, keep, n_keep, moves, &n_moves);
     if (r == 0)
         engine->ops->move(engine->backend, moves, n_moves);
     se_mem_free(own);
@@ -316,7 +313,7 @@ static int settle_verdict(struct se_engine *engine, struct se_part *part, const 
         memcpy(part->sampled, sampled, part->n_rows * sizeof *sampled);
     part->n_path =
         se_accept_walk(part->parent, part->token, sampled, part->n_rows, part->path, &part->bonus);
-    return se_engine_commit(engine, part->seq, part->path, part->n_path);
+    return se_engine_commit(engine, part->seq, part->path, part->n_path, NULL, 0);
 }
 
 /* Nothing here can fail: the walk goes along the tree that was checked, and a path is no

@@ -82,9 +82,9 @@ enum se_dtype se_engine_kv_dtype(const struct se_model *model);
  * On anything but 0 every sequence is as it was before the call. */
 int se_step(struct se_engine *engine, struct se_part *part, uint32_t n_parts);
 
-/* Accepts a path of n pending nodes as text; with path NULL, drops what is pending from node
- * n on. */
-int se_engine_commit(struct se_engine *engine, struct se_seq *seq, const uint32_t *path,
-                     uint32_t n);
+/* Accepts a path of n pending nodes as text. Of the others, the n_keep nodes in keep stay
+ * pending, as se_seq_commit() says. */
+int se_engine_commit(struct se_engine *engine, struct se_seq *seq, const uint32_t *path, uint32_t n,
+                     const uint32_t *keep, uint32_t n_keep);
 
 #endif

@@ -84,7 +84,7 @@ static void compute_truth(struct world *w)
             .hidden = w->hidden + (size_t)i * hidden,
         };
         run(w, &part, 1);
-        assert_int_equal(se_engine_commit(w->engine, w->seq, path, 1), 0);
+        assert_int_equal(se_engine_commit(w->engine, w->seq, path, 1, NULL, 0), 0);
     }
     close_engine(w);
 }
@@ -209,7 +209,7 @@ static void go_tree(struct world *w)
         }
     }
     uint32_t keep = se_rng_below(&w->rng, n_way + 1);
-    assert_int_equal(se_engine_commit(w->engine, w->seq, way, keep), 0);
+    assert_int_equal(se_engine_commit(w->engine, w->seq, way, keep, NULL, 0), 0);
     assert_int_equal(w->seq->len, at + keep);
 }
 
@@ -227,7 +227,7 @@ static void go_along(struct world *w)
         case 1: /* decode */
             run_in_company(w, our_part(w, w->text + w->seq->len, NULL, 1));
             check_row(w, w->seq->len, 0, true);
-            assert_int_equal(se_engine_commit(w->engine, w->seq, path, 1), 0);
+            assert_int_equal(se_engine_commit(w->engine, w->seq, path, 1, NULL, 0), 0);
             break;
         case 2: /* back */
             se_seq_rewind(w->seq, w->seq->len - se_rng_below(&w->rng, w->seq->len / 2 + 1));

@@ -79,17 +79,51 @@ static void add(struct shadow *s, const struct se_kv *kv, struct se_rng *rng)
     }
 }
 
+/* Some of what hangs below the last node of the path, each with its parent. */
+static uint32_t draw_keep(const struct se_seq *seq, int32_t end, struct se_rng *rng, uint32_t *keep)
+{
+    static bool kept[TEXT_MAX];
+    uint32_t n = 0, odds = se_rng_below(rng, 4);
+    for (uint32_t i = 0; i < seq->pending; i++) {
+        int32_t parent = seq->node[i].parent;
+        bool below = parent == end || (parent >= 0 && kept[parent]);
+        kept[i] = below && se_rng_below(rng, 3) < odds;
+        if (kept[i])
+            keep[n++] = i;
+    }
+    return n;
+}
+
+/* What a node that stays must be: its old self under a new number. */
+static void check_kept(const struct se_seq *seq, const struct se_node *old, int32_t end,
+                       const uint32_t *keep, uint32_t i, uint32_t lift)
+{
+    const struct se_node *node = &seq->node[i];
+    int32_t parent = old[keep[i]].parent;
+    assert_int_equal(node->token, old[keep[i]].token);
+    assert_int_equal(node->depth, old[keep[i]].depth - lift);
+    if (parent == end)
+        assert_int_equal(node->parent, SE_NODE_ROOT);
+    else
+        assert_int_equal(keep[node->parent], parent);
+}
+
 static void commit(struct shadow *s, struct se_rng *rng)
 {
-    uint32_t path[TEXT_MAX], n = 0, n_moves, pending = s->seq->pending, at = s->seq->len;
     static struct se_kv_move moves[TEXT_MAX];
-    int32_t node = pending ? (int32_t)se_rng_below(rng, pending) : -1;
+    static struct se_node old[TEXT_MAX];
+    uint32_t path[TEXT_MAX], keep[TEXT_MAX], n = 0, n_moves, at = s->seq->len;
+    uint32_t pending = s->seq->pending;
+    int32_t node = (int32_t)se_rng_below(rng, pending + 1) - 1;
     for (int32_t up = node; up >= 0; up = s->seq->node[up].parent)
         n++;
     uint32_t i = n;
     for (int32_t up = node; up >= 0; up = s->seq->node[up].parent)
         path[--i] = (uint32_t)up;
-    assert_int_equal(se_seq_commit(s->seq, path, n, moves, &n_moves), 0);
+    uint32_t n_keep = draw_keep(s->seq, node, rng, keep);
+    if (pending > 0)
+        memcpy(old, s->seq->node, pending * sizeof old[0]);
+    assert_int_equal(se_seq_commit(s->seq, path, n, keep, n_keep, moves, &n_moves), 0);
     for (i = 0; i < n_moves; i++)
         memory[moves[i].to_page][moves[i].to_slot] = memory[moves[i].from_page][moves[i].from_slot];
     uint32_t in_place = 0;
@@ -97,9 +131,14 @@ static void commit(struct shadow *s, struct se_rng *rng)
         s->text[at + i] = s->mark[path[i]];
         in_place += path[i] == i;
     }
-    assert_int_equal(n_moves, n - in_place);
+    for (i = 0; i < n_keep; i++) {
+        check_kept(s->seq, old, node, keep, i, n);
+        s->mark[i] = s->mark[keep[i]];
+        in_place += keep[i] == n + i;
+    }
+    assert_int_equal(n_moves, n + n_keep - in_place);
     assert_int_equal(s->seq->len, at + n);
-    assert_int_equal(s->seq->pending, 0);
+    assert_int_equal(s->seq->pending, n_keep);
 }
 
 static void act(struct shadow *s, const struct se_kv *kv, struct se_rng *rng)
@@ -162,6 +201,44 @@ static void a_full_pool_changes_nothing(void **state)
     se_kv_free(kv);
 }
 
+static void assert_keep_refused(struct se_seq *seq, const uint32_t *path, uint32_t n,
+                                const uint32_t *keep, uint32_t n_keep)
+{
+    struct se_kv_move moves[8];
+    uint32_t n_moves, pending = seq->pending, len = seq->len;
+    assert_int_equal(se_seq_commit(seq, path, n, keep, n_keep, moves, &n_moves), -EINVAL);
+    assert_int_equal(seq->pending, pending);
+    assert_int_equal(seq->len, len);
+}
+
+/* The tree is 0 <- 1 <- 2, 0 <- 3. */
+static void only_what_hangs_on_the_path_can_stay(void **state)
+{
+    struct se_kv *kv;
+    struct se_seq *seq;
+    struct se_kv_move moves[8];
+    const uint32_t token[4] = { 0 }, path[] = { 0 };
+    uint32_t n_moves;
+    (void)state;
+    assert_int_equal(se_kv_new(&kv, 4), 0);
+    assert_int_equal(se_seq_new(&seq, kv), 0);
+    assert_int_equal(se_seq_add(seq, token, (const int32_t[]){ -1, 0, 1, 0 }, 4), 0);
+    assert_keep_refused(seq, path, 1, (const uint32_t[]){ 2 }, 1);
+    assert_keep_refused(seq, path, 1, (const uint32_t[]){ 2, 1 }, 2);
+    assert_keep_refused(seq, path, 1, (const uint32_t[]){ 1, 1 }, 2);
+    assert_keep_refused(seq, path, 1, (const uint32_t[]){ 1, 4 }, 2);
+    assert_keep_refused(seq, path, 1, (const uint32_t[]){ 0, 1 }, 2);
+    assert_keep_refused(seq, NULL, 0, (const uint32_t[]){ 1 }, 1);
+    assert_int_equal(se_seq_commit(seq, path, 1, (const uint32_t[]){ 1, 2 }, 2, moves, &n_moves),
+                     0);
+    assert_int_equal(n_moves, 0);
+    assert_int_equal(seq->pending, 2);
+    assert_int_equal(seq->node[1].parent, 0);
+    assert_int_equal(seq->node[1].depth, 1);
+    se_seq_free(seq);
+    se_kv_free(kv);
+}
+
 static void wrong_trees_and_paths_are_refused(void **state)
 {
     struct se_kv *kv;
@@ -176,13 +253,16 @@ static void wrong_trees_and_paths_are_refused(void **state)
     assert_int_equal(se_seq_add(seq, token, (const int32_t[]){ -2, 0, 0 }, 3), -EINVAL);
     assert_int_equal(seq->pending, 0);
     assert_int_equal(se_seq_add(seq, token, (const int32_t[]){ -1, 0, 0 }, 3), 0);
-    assert_int_equal(se_seq_commit(seq, (const uint32_t[]){ 1 }, 1, moves, &n_moves), -EINVAL);
-    assert_int_equal(se_seq_commit(seq, (const uint32_t[]){ 0, 3 }, 2, moves, &n_moves), -EINVAL);
-    assert_int_equal(se_seq_commit(seq, (const uint32_t[]){ 0, 1, 2 }, 3, moves, &n_moves),
+    assert_int_equal(se_seq_commit(seq, (const uint32_t[]){ 1 }, 1, NULL, 0, moves, &n_moves),
+                     -EINVAL);
+    assert_int_equal(se_seq_commit(seq, (const uint32_t[]){ 0, 3 }, 2, NULL, 0, moves, &n_moves),
+                     -EINVAL);
+    assert_int_equal(se_seq_commit(seq, (const uint32_t[]){ 0, 1, 2 }, 3, NULL, 0, moves, &n_moves),
                      -EINVAL);
     assert_int_equal(seq->pending, 3);
     assert_int_equal(seq->len, 0);
-    assert_int_equal(se_seq_commit(seq, (const uint32_t[]){ 0, 2 }, 2, moves, &n_moves), 0);
+    assert_int_equal(se_seq_commit(seq, (const uint32_t[]){ 0, 2 }, 2, NULL, 0, moves, &n_moves),
+                     0);
     assert_int_equal(n_moves, 1);
     assert_int_equal(moves[0].from_slot, 2);
     assert_int_equal(moves[0].to_slot, 1);
@@ -196,6 +276,7 @@ int main(void)
         cmocka_unit_test(random_histories_keep_the_text),
         cmocka_unit_test(a_full_pool_changes_nothing),
         cmocka_unit_test(wrong_trees_and_paths_are_refused),
+        cmocka_unit_test(only_what_hangs_on_the_path_can_stay),
     };
     return cmocka_run_group_tests_name("kv", tests, NULL, NULL);
 }
