@@ -61,7 +61,8 @@ int se_engine_new(struct se_engine **out, const struct se_model *model,
     if (!engine)
         return se_trace(-ENOMEM);
     engine->model = model;
-    engine->ops = &se_backend_cpu; /* AUTO: the only one there is */
+    /* AUTO: the only one there is */
+    engine->ops = options->ops ? options->ops : &se_backend_cpu;
     engine->max_rows = options->max_rows;
     r = allocate(engine, options);
     if (r == 0)

@@ -55,8 +55,11 @@ struct se_part {
 
 enum se_backend_kind { SE_BACKEND_AUTO, SE_BACKEND_CPU };
 
+struct se_backend_ops;
+
 struct se_engine_options {
     enum se_backend_kind backend;
+    const struct se_backend_ops *ops; /* one of the caller's own; NULL: as backend says */
     struct se_pool *pool;   /* NULL: this thread alone. Must outlive the engine */
     uint32_t max_rows;      /* of one step; more are refused */
     uint32_t n_pages;       /* of the KV pool */
