@@ -18,7 +18,7 @@
 enum {
     TREES = 64, /* different ones in turn, so that no branch is learnt by heart */
     WARM_UP = 256,
-    FRAME_B = SE_WIRE_HEADER_B + 14 + SE_WIRE_NODES_MAX / 4 + SE_WIRE_NODES_MAX * 4
+    FRAME_B = SE_WIRE_HEADER_B + 18 + SE_WIRE_NODES_MAX / 4 + SE_WIRE_NODES_MAX * 4
 };
 
 struct options {

@@ -66,6 +66,11 @@ static const struct se_wire_field welcome_fields[] = {
     NUMBER("max_nodes", welcome.max_nodes, 1, SE_WIRE_NODES_MAX),
     NUMBER("max_ids", welcome.max_ids, 1, SE_WIRE_IDS_MAX),
     NUMBER("version", welcome.version, 1, UINT8_MAX),
+    NUMBER("cost_1", welcome.cost_us[0], 0, UINT32_MAX),
+    NUMBER("cost_4", welcome.cost_us[1], 0, UINT32_MAX),
+    NUMBER("cost_16", welcome.cost_us[2], 0, UINT32_MAX),
+    NUMBER("cost_64", welcome.cost_us[3], 0, UINT32_MAX),
+    NUMBER("cost_256", welcome.cost_us[4], 0, UINT32_MAX),
 };
 
 static const struct se_wire_field prefill_fields[] = {
@@ -82,6 +87,7 @@ static const struct se_wire_field verify_fields[] = {
     NUMBER("ahead", verify.ahead, 0, UINT16_MAX),
     NUMBER("id_bits", verify.id_bits, 1, SE_PACK_BITS_MAX),
     FLAGS("flags", verify.flags, SE_WIRE_VERIFY_ALL),
+    { .name = "check", .size_b = 4, HOST(verify.check), .form = SE_WIRE_HEX, .max = UINT32_MAX },
 };
 
 static const struct se_wire_field result_fields[] = {
@@ -146,9 +152,9 @@ enum { SESSION_NONE, SESSION_SET, SESSION_EITHER };
 
 static const struct se_wire_layout layouts[SE_WIRE_TYPE_END] = {
     [SE_WIRE_HELLO] = LAYOUT("HELLO", hello_fields, 73, SESSION_NONE),
-    [SE_WIRE_WELCOME] = LAYOUT("WELCOME", welcome_fields, 57, SESSION_SET),
+    [SE_WIRE_WELCOME] = LAYOUT("WELCOME", welcome_fields, 77, SESSION_SET),
     [SE_WIRE_PREFILL] = LAYOUT("PREFILL", prefill_fields, 11, SESSION_SET),
-    [SE_WIRE_VERIFY] = LAYOUT("VERIFY", verify_fields, 14, SESSION_SET),
+    [SE_WIRE_VERIFY] = LAYOUT("VERIFY", verify_fields, 18, SESSION_SET),
     [SE_WIRE_RESULT] = LAYOUT("RESULT", result_fields, 24, SESSION_SET),
     [SE_WIRE_CANCEL] = LAYOUT("CANCEL", cancel_fields, 8, SESSION_SET),
     [SE_WIRE_BYE] = LAYOUT("BYE", bye_fields, 5, SESSION_EITHER),

@@ -28,6 +28,7 @@ enum {
     SE_WIRE_IDS_MAX = 4096,   /* of one PREFILL */
     SE_WIRE_STATS_MAX = 64,   /* counters of one STATS */
     SE_WIRE_TEXT_MAX = 160,   /* bytes of an ERROR's text */
+    SE_WIRE_COSTS = 5,        /* sizes of a step whose time WELCOME tells: 1, 4, 16 ... rows */
     SE_WIRE_LENGTH_MAX = 0x7fffffff,
     SE_WIRE_U24_MAX = 0xffffff,
     SE_WIRE_FRAME_MAX = SE_WIRE_HEADER_B + 11 + 4 * SE_WIRE_IDS_MAX /* bytes, of any frame */
@@ -102,8 +103,9 @@ struct se_wire_welcome {
     uint32_t park_ms; /* silence after which the session may lose its place, 0: never */
     uint32_t caps;
     uint16_t max_nodes;
-    uint16_t max_ids; /* of a PREFILL */
-    uint8_t version;  /* spoken from now on */
+    uint16_t max_ids;                /* of a PREFILL */
+    uint8_t version;                 /* spoken from now on */
+    uint32_t cost_us[SE_WIRE_COSTS]; /* of a step of 1, 4, 16, 64, 256 rows; 0: not known */
 };
 
 struct se_wire_prefill {
@@ -126,6 +128,7 @@ struct se_wire_verify {
     uint16_t ahead; /* tokens the server may decode on by itself, see SE_WIRE_RESULT_PUSHED */
     uint8_t id_bits;
     uint8_t flags;
+    uint32_t check;        /* low half of se_wire_hash() of the ids before the root */
     const int32_t *parent; /* nodes of them, in level order: transport/shape.h */
     const uint32_t *token;
 };
@@ -133,9 +136,8 @@ struct se_wire_verify {
 enum {
     SE_WIRE_RESULT_REPEAT = 1, /* the stored answer of a round that came again */
     SE_WIRE_RESULT_PUSHED = 2, /* of a round the server made itself: the bare root */
-    SE_WIRE_RESULT_STREAM = 4, /* advice: plain decoding is faster now, ask for ahead */
-    SE_WIRE_RESULT_DRAIN = 8,  /* the server is about to leave */
-    SE_WIRE_RESULT_ALL = 15
+    SE_WIRE_RESULT_DRAIN = 4,  /* the server is about to leave */
+    SE_WIRE_RESULT_ALL = 7
 };
 
 /* The path is that from the root to node last, which the edge knows: se_shape_path(). */
@@ -147,12 +149,12 @@ struct se_wire_result {
     uint16_t last;     /* as the tree travelled */
     uint32_t queue_us; /* from the frame's arrival to the start of the step; 24 bits, */
     uint32_t step_us;  /* the step; both stay at SE_WIRE_U24_MAX when they are longer */
-    uint8_t load;      /* of the server: 0 idle ... 255 every step is full and users wait */
+    uint8_t load;      /* sessions at work at the server, this one included; 255: or more */
     uint8_t flags;
 };
 
 struct se_wire_cancel {
-    uint32_t round; /* the last one that was sent; its answer is no longer wanted */
+    uint32_t round; /* no answer up to this round is wanted any more; the next VERIFY is one more */
     uint32_t base;  /* ids the server shall keep */
 };
 
@@ -189,7 +191,7 @@ enum se_wire_code {
     SE_WIRE_E_DENIED,        /* not this edge's session, or a wrong resume token */
     SE_WIRE_E_GAP,           /* bases: what is held, what was named */
     SE_WIRE_E_ROUND,         /* rounds: the next expected, the one that came */
-    SE_WIRE_E_HASH,          /* hashes of the text up to the length named */
+    SE_WIRE_E_HASH,          /* hashes of the text before the root: say RESUME */
     SE_WIRE_E_LIMIT,         /* more nodes or ids than WELCOME allows: limit, asked */
     SE_WIRE_E_CONTEXT,       /* no more room for text: limit, wanted */
     SE_WIRE_E_BUSY,          /* full; retry_ms tells when to come again */
@@ -214,7 +216,7 @@ struct se_wire_resume {
     uint64_t token[2]; /* from WELCOME */
     uint64_t hash;     /* se_wire_hash() of the ids before the root */
     uint32_t base;
-    uint32_t round; /* the last one that was sent */
+    uint32_t round; /* the last one that was sent; the next VERIFY is this one or one more */
 };
 
 struct se_wire {

@@ -87,7 +87,7 @@ usage() {
 # What the format promises: 32 drafted nodes at the vocabulary of Qwen3 in 128 bytes, the answer
 # in 40. How long it takes is told, not judged.
 sizes() {
-    shows 'VERIFY 113 bytes, RESULT 40 bytes' wire --repeat 10
+    shows 'VERIFY 117 bytes, RESULT 40 bytes' wire --repeat 10
     cat >"$work/check.py" <<'PY'
 import json, sys
 b = json.load(sys.stdin)
@@ -99,8 +99,8 @@ for path in "verify_encode", "verify_decode", "result_encode", "result_decode", 
 assert b["encode_ns"] == b["verify_encode"]["p50"], b
 assert b["decode_ns"] == b["verify_decode"]["p50"], b
 PY
-    for size in '0 151936 33' '1 2 32' '32 151936 113' '32 128256 109' '32 2048 84' \
-        '64 151936 193' '1023 151936 2590'; do
+    for size in '0 151936 37' '1 2 36' '32 151936 117' '32 128256 113' '32 2048 88' \
+        '64 151936 197' '1023 151936 2594'; do
         # shellcheck disable=SC2086  # three words
         set -- $size
         run wire --nodes "$1" --vocab "$2" --repeat 20 --json

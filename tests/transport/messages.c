@@ -179,7 +179,8 @@ void message_fixed(enum se_wire_type type, struct lists *lists, struct se_wire *
                                                .caps = SE_WIRE_CAN_RESUME,
                                                .max_nodes = 65,
                                                .max_ids = 1024,
-                                               .version = 1 };
+                                               .version = 1,
+                                               .cost_us = { 21000, 21500, 22000, 25000, 60000 } };
         break;
     case SE_WIRE_PREFILL:
         m->prefill = (struct se_wire_prefill){
@@ -193,6 +194,7 @@ void message_fixed(enum se_wire_type type, struct lists *lists, struct se_wire *
                                              .ahead = 0,
                                              .id_bits = 18,
                                              .flags = SE_WIRE_VERIFY_BET,
+                                             .check = 0x5d3a1c02,
                                              .parent = lists->parent,
                                              .token = lists->id };
         break;
@@ -204,7 +206,7 @@ void message_fixed(enum se_wire_type type, struct lists *lists, struct se_wire *
                                              .last = 4,
                                              .queue_us = 1500,
                                              .step_us = 20000,
-                                             .load = 128,
+                                             .load = 12,
                                              .flags = SE_WIRE_RESULT_REPEAT };
         break;
     case SE_WIRE_CANCEL:

@@ -26,15 +26,16 @@ static const char *const golden[SE_WIRE_TYPE_END] = {
                       "08070605040302011032547698badcfe2a00000000000000000000000000e83f"
                       "000000000000f03f000000000000000032000000805102007550020000100000"
                       "030000002100010101",
-    [SE_WIRE_WELCOME] = "53450102490000008877665544332211"
+    [SE_WIRE_WELCOME] = "534501025d0000008877665544332211"
                         "0807060504030201a8a7a6a5a4a3a2a1b8b7b6b5b4b3b2b1c8c7c6c5c4c3c2c1"
-                        "8051020000a000000000000030750000020000004100000401",
+                        "8051020000a000000000000030750000020000004100000401"
+                        "08520000fc530000f0550000a861000060ea0000",
     [SE_WIRE_PREFILL] = "53450103290000008877665544332211"
                         "00010000060100000600125b504600f0172500000100000004",
-    [SE_WIRE_VERIFY] = "534501042e0000008877665544332211"
-                       "07000000060100000600000012015b005b504600f0172500000100000004",
+    [SE_WIRE_VERIFY] = "53450104320000008877665544332211"
+                       "0700000006010000060000001201021c3a5d5b005b504600f0172500000100000004",
     [SE_WIRE_RESULT] = "53450105280000008877665544332211"
-                       "07000000060100007f51020003000400dc0500204e008001",
+                       "07000000060100007f51020003000400dc0500204e000c01",
     [SE_WIRE_CANCEL] = "53450106180000008877665544332211"
                        "0800000009010000",
     [SE_WIRE_BYE] = "53450107150000008877665544332211"
@@ -258,7 +259,7 @@ static void test_sizes(void **state)
         made.id[i] = 151935;
     }
     free(encoded(&message, &len_b));
-    assert_int_equal(len_b, 113);
+    assert_int_equal(len_b, 117);
     assert_true(len_b <= 128);
     assert_int_equal(se_wire_verify_size(33, bits), len_b);
     assert_int_equal(se_wire_prefill_size(1024, bits), 16 + 11 + 2304);
@@ -337,11 +338,11 @@ static void test_refused_bytes(void **state)
         { SE_WIRE_VERIFY, 28, 0, 1, SE_WIRE_RANGE },
         { SE_WIRE_VERIFY, 28, 33, 1, SE_WIRE_RANGE },
         { SE_WIRE_VERIFY, 29, 2, 1, SE_WIRE_FLAGS },
-        { SE_WIRE_VERIFY, 30, 0, 2, SE_WIRE_SHAPE },
-        { SE_WIRE_VERIFY, 30, 0xffff, 2, SE_WIRE_SHAPE },
-        { SE_WIRE_VERIFY, 30, 0x5a, 1, SE_WIRE_SHAPE },
-        { SE_WIRE_VERIFY, 31, 0x80, 1, SE_WIRE_SHAPE },
-        { SE_WIRE_VERIFY, 45, 0x10, 1, SE_WIRE_PADDING },
+        { SE_WIRE_VERIFY, 34, 0, 2, SE_WIRE_SHAPE },
+        { SE_WIRE_VERIFY, 34, 0xffff, 2, SE_WIRE_SHAPE },
+        { SE_WIRE_VERIFY, 34, 0x5a, 1, SE_WIRE_SHAPE },
+        { SE_WIRE_VERIFY, 35, 0x80, 1, SE_WIRE_SHAPE },
+        { SE_WIRE_VERIFY, 49, 0x10, 1, SE_WIRE_PADDING },
         { SE_WIRE_PREFILL, 20, 261, 4, SE_WIRE_RANGE }, /* more ids than in total */
         { SE_WIRE_PREFILL, 24, 0, 2, SE_WIRE_RANGE },
         { SE_WIRE_RESULT, 28, 0, 2, SE_WIRE_RANGE },
