@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sched/server/job.h - one step on its way: whose rows are in it, and what came of them.
+ *
+ * Memory is taken once. The server fills a job, the engine's side runs it, the server reads it;
+ * nobody touches it out of turn. */
+#ifndef SE_SCHED_SERVER_JOB_H
+#define SE_SCHED_SERVER_JOB_H
+
+#include <stdint.h>
+
+#include "runtime/model/step.h"
+
+/* Something to do to a sequence before the step: pages belong to the engine's side. */
+struct se_chore {
+    struct se_seq *seq;
+    uint32_t keep; /* rewind to so many tokens */
+    bool free;     /* or give it up altogether */
+};
+
+struct se_job {
+    struct se_part *part;
+    uint32_t *session; /* per part: whose */
+    uint32_t *slot;    /* per part: the round it answers, or SE_JOB_PREFILL */
+    uint32_t n_parts, max_parts;
+    uint32_t *token; /* of prompts: a copy, for the session's own list may grow meanwhile */
+    uint32_t n_tokens;
+    uint32_t rows, prefill_rows, max_rows;
+    struct se_chore *chore;
+    uint32_t n_chores;
+    size_t chore_cap;
+
+    /* Results. */
+    int result;    /* of se_step(), 0 when there were no rows */
+    char why[160]; /* of a result below 0 */
+    uint64_t begun_ns, ended_ns;
+};
+enum { SE_JOB_PREFILL = UINT32_MAX };
+
+int se_job_init(struct se_job *job, uint32_t max_parts, uint32_t max_rows);
+void se_job_fini(struct se_job *job);
+
+/* Empties it. */
+void se_job_reset(struct se_job *job);
+
+/* 0 or -ENOMEM. */
+int se_job_chore(struct se_job *job, struct se_seq *seq, uint32_t keep, bool free);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sched/server/server.h - many edges' trees in the steps of one engine.
+ *
+ *   link ─► frame ─► session ─► slot ─► job ─► stepper ─► slot ─► answer ─► link
+ *
+ * An agent: one thread calls, and se_server_work() is its duty. It never blocks, and what one
+ * call does is bounded. Beside the link and the stepper it touches nothing outside: clock and
+ * secrets are handed in, so a whole server runs in a simulation as it runs in earnest. */
+#ifndef SE_SCHED_SERVER_SERVER_H
+#define SE_SCHED_SERVER_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/stat.h"
+#include "sched/idle.h"
+#include "sched/pace.h"
+#include "sched/server/policy.h"
+#include "sched/server/stepper.h"
+#include "transport/link.h"
+
+struct se_server;
+
+/* What may change while it runs. */
+struct se_server_live {
+    enum se_policy policy;
+    uint32_t max_batch;     /* rounds of a step at most; static: so many are waited for */
+    uint64_t wait_ns;       /* no round waits longer for others (static, pipeline) */
+    uint64_t prefill_ns;    /* prompts may make a step so much longer while others are at work */
+    uint64_t park_ns;       /* a session whose edge is gone is kept for so long */
+    uint32_t peer_sessions; /* of one edge at once */
+    uint32_t peer_frames;   /* of one edge per second, on the average */
+    uint32_t peer_faults;   /* after so many an edge is cut off */
+};
+/* pipeline; 64 rounds; 20 ms; 10 ms; 120 s; 64 sessions; 2000 frames; 32 faults. */
+struct se_server_live se_server_live(void);
+
+/* One step, for the log. */
+struct se_server_step {
+    uint64_t number; /* from 1 */
+    uint64_t begun_ns, step_ns;
+    uint64_t idle_ns;          /* the engine had nothing to do for so long before */
+    uint32_t rounds, prefills; /* parts */
+    uint32_t rows, prefill_rows;
+    uint32_t accepted;               /* tokens that became text, bonuses included */
+    uint32_t left;                   /* rounds that were ready and found no place */
+    uint32_t at_work;                /* sessions that are in the middle of an answer */
+    uint64_t queue_ns, queue_max_ns; /* mean and longest wait of its rounds, from arrival */
+    uint32_t pages_free;
+};
+
+enum se_server_note { SE_SERVER_INFO, SE_SERVER_WARN, SE_SERVER_ERROR };
+
+struct se_server_watch {
+    void *context;
+    void (*step)(void *context, const struct se_server_step *step);           /* or NULL */
+    void (*note)(void *context, enum se_server_note level, const char *text); /* or NULL */
+};
+
+struct se_server_options {
+    struct se_link *link;       /* it listens already; outlives the server, which alone calls it */
+    struct se_frames *frames;   /* where answers come from: those of the link */
+    struct se_stepper *stepper; /* its wake should be se_server_wake() */
+    uint32_t pages;             /* of the engine's pool, which nobody else uses */
+    struct se_kv *kv;
+    struct se_clock clock;
+    uint64_t secret[2]; /* random: session ids and resume tokens are made from it */
+
+    uint64_t fingerprint; /* of the tokenizer */
+    uint64_t model;       /* identity of weights and precision, 0: not told */
+    uint32_t tokens;      /* ids of the tokenizer */
+    uint32_t vocab;       /* rows of the model's output */
+    uint32_t context;     /* ids that a text may come to */
+
+    uint32_t max_rows;     /* of a step: the engine's */
+    uint32_t max_nodes;    /* of a tree, root included; at most max_rows and 1024 */
+    uint32_t max_sessions; /* open at once */
+    struct se_server_live live;
+    struct se_pace pace;  /* step times measured beforehand, or SE_PACE_NULL */
+    struct se_stat *stat; /* of se_counter_labels (counter.h), or NULL */
+    struct se_server_watch watch;
+};
+
+/* 0 or -errno, the text names the option. On 0 *out is the caller's. */
+int se_server_new(struct se_server **out, const struct se_server_options *options);
+/* After the stepper's thread has ended. NULL is fine. */
+void se_server_free(struct se_server *server);
+
+/* One round of duty: frames, finished steps, the next step, what is due by time. 1: there was
+ * something to do, 0: nothing; < 0: it cannot go on. */
+int se_server_work(struct se_server *server);
+
+/* The clock's time at which there is something to do even if nothing comes; UINT64_MAX: never. */
+uint64_t se_server_next_ns(const struct se_server *server);
+
+/* Ends a wait of se_server_run(). Any thread; context is the server. */
+void se_server_wake(void *server);
+
+/* Works until stop() says so; sleeps in the link's wait, as idle allows. 0 or what work said. */
+int se_server_run(struct se_server *server, struct se_idle_options idle,
+                  bool (*stop)(void *context), void *context);
+
+void se_server_set_live(struct se_server *server, const struct se_server_live *live);
+
+/* Leaves in good order: no new sessions; edges are told; what is under way is finished. */
+void se_server_drain(struct se_server *server);
+/* Nothing is under way any more. */
+bool se_server_drained(const struct se_server *server);
+
+#endif
