@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sched/server/parts.h - what the files of the server share.
+ *
+ *   server.c   life, duty, time        desk.c   frames in        say.c   frames out */
+#ifndef SE_SCHED_SERVER_PARTS_H
+#define SE_SCHED_SERVER_PARTS_H
+
+#include <stdatomic.h>
+
+#include "sched/server/counter.h"
+#include "sched/server/peers.h"
+#include "sched/server/pipeline.h"
+#include "sched/server/server.h"
+#include "sched/server/session.h"
+#include "transport/wire.h"
+
+enum { SE_SERVER_IDS = 1024 }; /* of a PREFILL */
+
+struct se_server {
+    struct se_server_options o;
+    struct se_server_live live;
+    struct se_peers peers;
+    struct se_sessions sessions;
+    struct se_pipeline pipeline;
+    uint32_t context;  /* ids that a text may come to */
+    bool draining;
+    uint64_t swept_ns; /* when sessions were last looked through */
+    uint32_t swept;    /* up to which */
+    uint64_t noted;    /* kinds of faults a note was made of, a bit each */
+    uint64_t cycle_ns, cycle_max_ns;
+    _Atomic uint32_t asleep; /* se_server_wake() must ring the link */
+
+    /* Where frames are read to. */
+    int32_t *parent;
+    uint32_t *token;
+};
+
+static inline struct se_session *se_server_session(struct se_server *s, uint32_t at)
+{
+    return &s->sessions.session[at];
+}
+
+static inline void se_server_count(struct se_server *s, enum se_counter number, uint64_t amount)
+{
+    if (s->o.stat)
+        se_stat_add(s->o.stat, number, amount);
+}
+
+void se_server_tell(struct se_server *s, enum se_server_note level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* desk.c */
+
+/* Reads what came, at most so many frames. 1: something came, 0: nothing; < 0: the link broke. */
+int se_desk_read(struct se_server *s, uint32_t frames, uint64_t now_ns);
+/* A session's edge is gone, or it has another one now (0: none). */
+void se_desk_attach(struct se_server *s, uint32_t session, se_link_peer peer, uint64_t now_ns);
+
+/* say.c */
+
+enum se_said { SE_SAID, SE_SAID_LATER, SE_SAID_NOT };
+/* LATER: no room now; NOT: the peer is gone, or nothing can be sent at all. */
+enum se_said se_say(struct se_server *s, se_link_peer peer, const struct se_wire *message);
+/* An ERROR; a, b and retry_ms are 0 where they say nothing. */
+struct se_wire_error se_say_error(enum se_wire_code code, enum se_wire_type about, uint64_t ref);
+void se_say_no(struct se_server *s, se_link_peer peer, uint64_t session,
+               const struct se_wire_error *error, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+void se_say_welcome(struct se_server *s, uint32_t session, uint64_t now_ns);
+/* The stored answer of a session, once more. */
+void se_say_again(struct se_server *s, uint32_t session);
+/* Answers of rounds that are done, as far as there is room for them. True if one left. */
+bool se_say_answers(struct se_server *s, uint64_t now_ns);
+/* How long somebody who finds no place should stay away. */
+uint32_t se_say_retry_ms(const struct se_server *s);
+
+#endif
