@@ -70,7 +70,7 @@ int se_rig_feed(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, size
 {
     for (size_t at = 0; at < n; at += SE_RIG_ROWS) {
         if (se_interrupt_came())
-            return SE_VERB_INTERRUPTED;
+            return SE_OUTCOME_INTERRUPTED;
         size_t rows = n - at < SE_RIG_ROWS ? n - at : SE_RIG_ROWS;
         struct se_part part = {
             .seq = seq, .token = id + at, .n_rows = (uint32_t)rows, .want = SE_WANT_NOTHING

@@ -32,7 +32,8 @@ void se_rig_close(struct se_rig *rig);
 
 /* se_step() of one part; what fails, a full KV too, is -errno with a text that names the folder. */
 int se_rig_step(struct se_rig *rig, struct se_part *part);
-/* Sends a prompt through the model, chunk by chunk. SE_VERB_INTERRUPTED, or 0 or -errno. */
+/* Sends a prompt through the model, chunk by chunk. SE_OUTCOME_INTERRUPTED, or 0 or
+ * -errno. */
 int se_rig_feed(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, size_t n);
 /* The same for up to SE_RIG_ROWS ids, with the logits of every row. */
 int se_rig_logits(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, uint32_t n,

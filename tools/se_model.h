@@ -3,13 +3,11 @@
 #ifndef SE_TOOLS_SE_MODEL_H
 #define SE_TOOLS_SE_MODEL_H
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/base/conf.h"
-#include "runtime/base/err.h"
+#include "tools/verb.h"
 
 /* Options that every verb takes: the first member of each verb's own struct. */
 struct se_common {
@@ -52,28 +50,6 @@ struct se_common {
             "auto|cpu", "what computes" \
     }
 
-/* What run() may return beside 0 and -errno. The sentence is in se_err_text(). */
-enum {
-    SE_VERB_USAGE = 1,       /* the command line makes no sense */
-    SE_VERB_INTERRUPTED = 2, /* by the user; all is tidied up */
-    SE_VERB_CLOSED = 3       /* nobody reads the output any more */
-};
-
-#define se_usage(...) (se_fail(-EINVAL, __VA_ARGS__), SE_VERB_USAGE)
-
-struct se_verb {
-    const char *name;
-    const char *arguments; /* "DIR FILE", as usage shows them */
-    int n_arguments;
-    const char *summary; /* one line */
-    const char *more;    /* paragraph of --help, or NULL */
-    const struct se_conf_row *rows;
-    size_t n_rows;
-    void *values; /* where the rows' values go; begins with struct se_common */
-    /* argument: the n_arguments words that are no options. */
-    int (*run)(const void *values, char **argument);
-};
-
 extern const struct se_verb se_verb_info;
 extern const struct se_verb se_verb_tokenize;
 extern const struct se_verb se_verb_detokenize;
@@ -82,8 +58,5 @@ extern const struct se_verb se_verb_logits;
 extern const struct se_verb se_verb_perplexity;
 extern const struct se_verb se_verb_random;
 extern const struct se_verb se_verb_bench;
-
-/* Writes what standard output still holds. 0, SE_VERB_CLOSED, or -errno. */
-int se_output_flush(void);
 
 #endif

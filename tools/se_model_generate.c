@@ -9,6 +9,8 @@
 #include "runtime/text/chat.h"
 #include "tools/ids.h"
 #include "tools/interrupt.h"
+#include "tools/output.h"
+#include "tools/program.h"
 #include "tools/rig.h"
 
 enum { STOPS_MAX = SE_CONFIG_EOS_MAX + 1 };
@@ -143,7 +145,7 @@ static int write_on(struct writer *w, const struct se_sampling *sampling, uint64
     w->fed_ns = se_clock_ns();
     while (r == 0 && w->n_new < n) {
         if (se_interrupt_came())
-            return SE_VERB_INTERRUPTED;
+            return SE_OUTCOME_INTERRUPTED;
         r = next_token(w, sampling, &token);
         if (r < 0)
             return r;
@@ -159,7 +161,7 @@ static int write_on(struct writer *w, const struct se_sampling *sampling, uint64
 /* However the run ended, its line ends too. */
 static int finish(struct writer *w, int r)
 {
-    if (r == SE_VERB_CLOSED)
+    if (r == SE_OUTCOME_CLOSED)
         return r;
     if (!w->o->ids_out && se_decoder_end(&w->decoder, &w->text, &w->len, &w->cap) == 0 && w->len)
         fwrite(w->text, 1, w->len, stdout);
@@ -204,7 +206,7 @@ static int run_writer(struct writer *w, const struct se_sampling *sampling)
         r = write_on(w, sampling, n);
     r = finish(w, r);
     if (r == 0 && n < w->o->n && w->n_new == n)
-        fprintf(stderr, "se-model: the context of %" PRIu32 " tokens is full\n", w->config.context);
+        se_program_say("the context of %" PRIu32 " tokens is full", w->config.context);
     if (r == 0 && w->o->stats)
         print_stats(w);
     return r;
@@ -228,9 +230,9 @@ static int run(const void *values, char **argument)
     if (o->system && !chat)
         return se_usage("--system is for a chat (--chat)");
     if (se_sampling_check(&sampling) < 0)
-        return SE_VERB_USAGE;
+        return SE_OUTCOME_USAGE;
     int r = o->ids ? se_ids_parse(&w.prompt, o->ids, strlen(o->ids)) : 0;
-    r = r < 0 ? SE_VERB_USAGE : run_writer(&w, &sampling);
+    r = r < 0 ? SE_OUTCOME_USAGE : run_writer(&w, &sampling);
     se_mem_free(w.text);
     se_seq_free(w.seq);
     se_rig_close(&w.rig);

@@ -132,7 +132,7 @@ static int run(const void *values, char **argument)
         return se_usage("which ids? Say --ids \"1 2 3\"");
     int r = se_ids_parse(&ids, o->ids, strlen(o->ids));
     if (r < 0 || ids.n == 0) {
-        r = r < 0 ? SE_VERB_USAGE : se_usage("--ids is empty");
+        r = r < 0 ? SE_OUTCOME_USAGE : se_usage("--ids is empty");
         goto out;
     }
     r = se_config_read(&config, argument[0]);

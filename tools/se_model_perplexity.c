@@ -101,7 +101,7 @@ static int window(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, si
     for (size_t at = 0; at < n; at += SE_RIG_ROWS) {
         uint32_t rows = (uint32_t)(n - at < SE_RIG_ROWS ? n - at : SE_RIG_ROWS);
         if (se_interrupt_came())
-            return SE_VERB_INTERRUPTED;
+            return SE_OUTCOME_INTERRUPTED;
         int r = se_rig_logits(rig, seq, id + at, rows, logits);
         if (r < 0)
             return r;

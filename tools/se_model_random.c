@@ -35,7 +35,7 @@ static int load_config(const struct options *o, json_t **out)
     json_error_t error;
     if (o->shape) {
         *out = se_shape_config(o->shape);
-        return *out ? 0 : SE_VERB_USAGE;
+        return *out ? 0 : SE_OUTCOME_USAGE;
     }
     *out = json_load_file(o->config, JSON_REJECT_DUPLICATES, &error);
     if (!*out && error.line < 0)

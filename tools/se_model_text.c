@@ -90,7 +90,7 @@ static int detokenize_run(const void *values, char **argument)
     }
     r = se_ids_parse(&ids, o->ids ? o->ids : input.text, o->ids ? strlen(o->ids) : input.len);
     if (r == -EINVAL && o->ids)
-        r = SE_VERB_USAGE;
+        r = SE_OUTCOME_USAGE;
     if (r == 0)
         r = se_ids_check(&ids, se_tokenizer_size(tokenizer), argument[0]);
     if (r == 0)
