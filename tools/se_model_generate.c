@@ -12,11 +12,12 @@
 #include "tools/output.h"
 #include "tools/program.h"
 #include "tools/rig.h"
+#include "tools/se_model.h"
 
 enum { STOPS_MAX = SE_CONFIG_EOS_MAX + 1 };
 
 struct options {
-    struct se_common common;
+    struct se_rig_options rig;
     const char *prompt, *ids, *system;
     uint64_t n, top_k, seed;
     double temp, top_p, min_p;
@@ -190,7 +191,7 @@ static int run_writer(struct writer *w, const struct se_sampling *sampling)
     /* A token at the last place of the context still has a successor. */
     uint64_t room = (uint64_t)w->config.context - w->prompt.n + 1;
     uint64_t n = w->o->n < room ? w->o->n : room;
-    r = se_rig_load(&w->rig, w->dir, &w->o->common);
+    r = se_rig_load(&w->rig, w->dir, &w->o->rig, NULL);
     if (r == 0)
         r = se_rig_start(&w->rig, SE_RIG_ROWS, 1, (uint32_t)(w->prompt.n + n));
     if (r == 0)
@@ -272,7 +273,7 @@ static const struct se_conf_row rows[] = {
       "write the prompt first" },
     { "stats", 0, SE_CONF_FLAG, offsetof(struct options, stats), NULL, 0, 0, NULL,
       "tell the speed on standard error" },
-    SE_COMMON_ROWS,
+    SE_RIG_OPTION_ROWS(struct options, rig),
 };
 static struct options chosen;
 

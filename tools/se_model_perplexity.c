@@ -11,9 +11,10 @@
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 #include "tools/rig.h"
+#include "tools/se_model.h"
 
 struct options {
-    struct se_common common;
+    struct se_rig_options rig;
     uint64_t window, limit;
     bool documents, json;
 };
@@ -162,7 +163,7 @@ static int run(const void *values, char **argument)
     se_interrupt_watch();
     r = encode_file(o, argument[0], &config, argument[1], &ids);
     if (r == 0)
-        r = se_rig_load(&rig, argument[0], &o->common);
+        r = se_rig_load(&rig, argument[0], &o->rig, NULL);
     if (r == 0)
         r = se_rig_start(&rig, SE_RIG_ROWS, 1, (uint32_t)width);
     if (r == 0)
@@ -183,7 +184,7 @@ static const struct se_conf_row rows[] = {
       "empty lines part documents, each with its own opening token and EOS" },
     { "json", 'j', SE_CONF_FLAG, offsetof(struct options, json), NULL, 0, 0, NULL,
       "the result as JSON" },
-    SE_COMMON_ROWS,
+    SE_RIG_OPTION_ROWS(struct options, rig),
 };
 static struct options chosen;
 
