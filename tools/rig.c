@@ -5,7 +5,6 @@
 
 #include "kernels/attend.h"
 #include "runtime/base/cpu.h"
-#include "tools/ids.h"
 #include "tools/interrupt.h"
 #include "tools/outcome.h"
 #include "tools/progress.h"
@@ -119,16 +118,4 @@ int se_rig_tokenizer(struct se_tokenizer **out, const char *dir, const struct se
     }
     *out = tokenizer;
     return 0;
-}
-
-int se_rig_prompt_check(const struct se_ids *ids, const struct se_config *config, const char *dir)
-{
-    if (ids->n == 0)
-        return se_fail(-EINVAL, "the prompt is empty: there is nothing to go on from");
-    if (ids->n > config->context)
-        return se_fail(-ERANGE,
-                       "the prompt of %zu tokens is longer than the context of %s: %" PRIu32
-                       " tokens",
-                       ids->n, dir, config->context);
-    return se_ids_check(ids, config->vocab, dir);
 }

@@ -46,8 +46,4 @@ int se_rig_logits(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, ui
 /* The tokenizer of dir, none of whose ids lies beyond the model's vocabulary. */
 int se_rig_tokenizer(struct se_tokenizer **out, const char *dir, const struct se_config *config);
 
-/* That a prompt can be sent at all: not empty, in the vocabulary, within the context. Before
- * the weights are touched, which may take long. */
-int se_rig_prompt_check(const struct se_ids *ids, const struct se_config *config, const char *dir);
-
 #endif

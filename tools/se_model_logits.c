@@ -7,6 +7,7 @@
 
 #include "runtime/base/mem.h"
 #include "tools/ids.h"
+#include "tools/prompt.h"
 #include "tools/rig.h"
 #include "tools/se_model.h"
 
@@ -138,7 +139,7 @@ static int run(const void *values, char **argument)
     }
     r = se_config_read(&config, argument[0]);
     if (r == 0)
-        r = se_rig_prompt_check(&ids, &config, argument[0]);
+        r = se_prompt_check(&ids, &config, argument[0]);
     if (r == 0)
         r = se_rig_load(&rig, argument[0], &o->rig, NULL);
     if (r == 0)
