@@ -291,6 +291,8 @@ sys.exit(not (len(rows) == 3 and all(len(r) == 2048 and all(map(math.isfinite, r
         "$root/models/data/valid.txt" --documents --limit 4096 -w f32
     shows '"tokens": 64, "window": 16' perplexity "$draft" "$root/models/data/valid.txt" \
         --limit 64 --window 16 --json
+    refuses 1 'tales-draft/config.json is no folder; the folder it lies in is .*/tales-draft$' \
+        info "$draft/config.json"
     refuses 1 'nowhere' perplexity "$draft" "$work/nowhere"
     refuses 1 'window 513 .*512' perplexity "$draft" "$root/models/data/valid.txt" --window 513
     : >"$work/empty"
