@@ -5,8 +5,8 @@
 
 #include "kernels/attend.h"
 #include "runtime/base/cpu.h"
-#include "tools/ids.h"
 #include "tools/interrupt.h"
+#include "tools/outcome.h"
 #include "tools/progress.h"
 
 static void show_conversion(void *context, size_t done_b, size_t total_b)
@@ -14,21 +14,24 @@ static void show_conversion(void *context, size_t done_b, size_t total_b)
     se_progress_at(context, done_b, total_b);
 }
 
-int se_rig_load(struct se_rig *rig, const char *dir, const struct se_common *common)
+int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options *options,
+                struct se_pool *shared)
 {
-    *rig = (struct se_rig){ .dir = dir, .backend = common->backend };
-    uint32_t threads = common->threads ? (uint32_t)common->threads : se_cpu_count();
-    int r = se_pool_new(&rig->pool, threads, false);
+    *rig = (struct se_rig){
+        .dir = dir, .pool = shared, .pool_shared = shared != NULL, .backend = options->backend
+    };
+    uint32_t threads = options->threads ? (uint32_t)options->threads : se_cpu_count();
+    int r = shared ? 0 : se_pool_new(&rig->pool, threads, false);
     if (r < 0)
         return se_trace(r);
     struct se_progress progress;
-    se_progress_begin(&progress, common->preload ? "loading weights" : "converting weights");
-    struct se_model_options options = { .weights = (enum se_weights)common->weights,
-                                        .preload = common->preload,
-                                        .pool = rig->pool,
-                                        .progress = show_conversion,
-                                        .progress_context = &progress };
-    r = se_model_open(&rig->model, dir, &options);
+    se_progress_begin(&progress, options->preload ? "loading weights" : "converting weights");
+    struct se_model_options of_model = { .weights = (enum se_weights)options->weights,
+                                         .preload = options->preload,
+                                         .pool = rig->pool,
+                                         .progress = show_conversion,
+                                         .progress_context = &progress };
+    r = se_model_open(&rig->model, dir, &of_model);
     se_progress_end(&progress);
     return r < 0 ? se_trace(r) : 0;
 }
@@ -52,7 +55,8 @@ void se_rig_close(struct se_rig *rig)
 {
     se_engine_free(rig->engine);
     se_model_close(rig->model);
-    se_pool_free(rig->pool);
+    if (!rig->pool_shared)
+        se_pool_free(rig->pool);
     *rig = SE_RIG_NULL;
 }
 
@@ -70,7 +74,7 @@ int se_rig_feed(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, size
 {
     for (size_t at = 0; at < n; at += SE_RIG_ROWS) {
         if (se_interrupt_came())
-            return SE_VERB_INTERRUPTED;
+            return SE_OUTCOME_INTERRUPTED;
         size_t rows = n - at < SE_RIG_ROWS ? n - at : SE_RIG_ROWS;
         struct se_part part = {
             .seq = seq, .token = id + at, .n_rows = (uint32_t)rows, .want = SE_WANT_NOTHING
@@ -114,16 +118,4 @@ int se_rig_tokenizer(struct se_tokenizer **out, const char *dir, const struct se
     }
     *out = tokenizer;
     return 0;
-}
-
-int se_rig_prompt_check(const struct se_ids *ids, const struct se_config *config, const char *dir)
-{
-    if (ids->n == 0)
-        return se_fail(-EINVAL, "the prompt is empty: there is nothing to go on from");
-    if (ids->n > config->context)
-        return se_fail(-ERANGE,
-                       "the prompt of %zu tokens is longer than the context of %s: %" PRIu32
-                       " tokens",
-                       ids->n, dir, config->context);
-    return se_ids_check(ids, config->vocab, dir);
 }

@@ -2,7 +2,8 @@
 /* tools/rig.h - a model folder made ready to run: threads, weights, engine.
  *
  * In two strides, so that a program can look at the model before it says how much room its
- * sequences need. */
+ * sequences need. A program may have several, each stepped by one thread; those that share a
+ * pool are all stepped by the thread that owns it. */
 #ifndef SE_TOOLS_RIG_H
 #define SE_TOOLS_RIG_H
 
@@ -10,29 +11,33 @@
 #include "runtime/model/model.h"
 #include "runtime/model/step.h"
 #include "runtime/text/tokenizer.h"
-#include "tools/se_model.h"
+#include "tools/rig_options.h"
 
 enum { SE_RIG_ROWS = 64 }; /* rows of a prompt that go through the model together */
 
 struct se_rig {
     const char *dir;
     struct se_pool *pool;
+    bool pool_shared; /* with whoever lent it; otherwise it is ours */
     struct se_model *model;
     struct se_engine *engine;
     int backend;
 };
 #define SE_RIG_NULL ((struct se_rig){ 0 })
 
-/* Threads and weights, with a progress bar where they are converted. */
-int se_rig_load(struct se_rig *rig, const char *dir, const struct se_common *common);
+/* Threads and weights, with a progress bar where they are converted. shared: a pool to use that
+ * outlives the rig, say another rig's; NULL: one of its own, with options->threads. */
+int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options *options,
+                struct se_pool *shared);
 /* The engine, for steps of up to max_rows rows and n_seqs sequences of up to slots rows each. */
 int se_rig_start(struct se_rig *rig, uint32_t max_rows, uint32_t n_seqs, uint32_t slots);
-/* What is there of it; a second time is fine. */
+/* What is there of it, but no shared pool; a second time is fine. */
 void se_rig_close(struct se_rig *rig);
 
 /* se_step() of one part; what fails, a full KV too, is -errno with a text that names the folder. */
 int se_rig_step(struct se_rig *rig, struct se_part *part);
-/* Sends a prompt through the model, chunk by chunk. SE_VERB_INTERRUPTED, or 0 or -errno. */
+/* Sends a prompt through the model, chunk by chunk. 0, SE_OUTCOME_INTERRUPTED
+ * (tools/outcome.h), or -errno. */
 int se_rig_feed(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, size_t n);
 /* The same for up to SE_RIG_ROWS ids, with the logits of every row. */
 int se_rig_logits(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, uint32_t n,
@@ -40,9 +45,5 @@ int se_rig_logits(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, ui
 
 /* The tokenizer of dir, none of whose ids lies beyond the model's vocabulary. */
 int se_rig_tokenizer(struct se_tokenizer **out, const char *dir, const struct se_config *config);
-
-/* That a prompt can be sent at all: not empty, in the vocabulary, within the context. Before
- * the weights are touched, which may take long. */
-int se_rig_prompt_check(const struct se_ids *ids, const struct se_config *config, const char *dir);
 
 #endif

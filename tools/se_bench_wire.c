@@ -191,8 +191,9 @@ static int dump(const char *source)
     return r;
 }
 
-static int run(const void *values)
+static int run(const void *values, char **argument)
 {
+    (void)argument;
     static struct bench b;
     const struct options *o = values;
     if (o->dump)
@@ -231,7 +232,7 @@ static const struct se_conf_row rows[] = {
 };
 static struct options chosen;
 
-const struct se_bench_verb se_bench_wire = {
+const struct se_verb se_bench_wire = {
     .name = "wire",
     .summary = "bytes of a round on the wire, and the time to write and read them",
     .more = "Each sample is one message, between two readings of the clock.",

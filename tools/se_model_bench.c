@@ -13,6 +13,7 @@
 #include "tools/floor.h"
 #include "tools/progress.h"
 #include "tools/rig.h"
+#include "tools/se_model.h"
 
 enum { CASES_MAX = 32, ROWS_MAX = 1024, BRANCHES = 8 };
 
@@ -26,7 +27,7 @@ enum kind {
 static const char *const kind_names[] = { "chain", "tree", "decode", "prefill" };
 
 struct options {
-    struct se_common common;
+    struct se_rig_options rig;
     const char *rows;
     uint64_t context, repeat, warm_up;
     int kind;
@@ -273,7 +274,7 @@ static int run_bench(struct bench *b)
     if (r == 0)
         r = check_context(b, &config);
     if (r == 0)
-        r = se_rig_load(&b->rig, b->dir, &b->o->common);
+        r = se_rig_load(&b->rig, b->dir, &b->o->rig, NULL);
     if (r < 0)
         return r;
     uint32_t step_rows = b->max_rows > SE_RIG_ROWS ? b->max_rows : SE_RIG_ROWS;
@@ -333,7 +334,7 @@ static const struct se_conf_row rows[] = {
       "times that it runs before" },
     { "json", 'j', SE_CONF_FLAG, offsetof(struct options, json), NULL, 0, 0, NULL,
       "everything, every sample too, as JSON" },
-    SE_COMMON_ROWS,
+    SE_RIG_OPTION_ROWS(struct options, rig),
 };
 static struct options chosen;
 

@@ -2,24 +2,24 @@
 /* se-model generate: the model goes on with a text, token by token. */
 #include <inttypes.h>
 #include <stdbool.h>
-#include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/err.h"
 #include "runtime/base/mem.h"
-#include "runtime/text/chat.h"
-#include "tools/ids.h"
 #include "tools/interrupt.h"
+#include "tools/output.h"
+#include "tools/program.h"
+#include "tools/prompt.h"
 #include "tools/rig.h"
-
-enum { STOPS_MAX = SE_CONFIG_EOS_MAX + 1 };
+#include "tools/sampling_options.h"
+#include "tools/se_model.h"
 
 struct options {
-    struct se_common common;
-    const char *prompt, *ids, *system;
-    uint64_t n, top_k, seed;
-    double temp, top_p, min_p;
-    int family; /* enum se_chat_family */
-    bool ids_out, ignore_eos, chat, echo, stats;
+    struct se_rig_options rig;
+    struct se_prompt_options prompt;
+    struct se_sampling_options sampling;
+    uint64_t n;
+    bool ids_out, ignore_eos, echo, stats;
 };
 
 /* One run: what it reads and where it stands. */
@@ -28,9 +28,7 @@ struct writer {
     const char *dir;
     struct se_config config;
     struct se_tokenizer *tokenizer; /* NULL when only ids go in and out */
-    struct se_ids prompt;
-    uint32_t stop[STOPS_MAX];
-    uint32_t n_stops;
+    struct se_prompt prompt;
     struct se_rig rig;
     struct se_seq *seq;
     struct se_decoder decoder;
@@ -39,23 +37,6 @@ struct writer {
     uint64_t n_new, begun_ns, fed_ns;
 };
 
-static int encode_chat(struct writer *w)
-{
-    enum se_chat_family family;
-    int r = se_chat_open(&family, w->dir, w->tokenizer, (enum se_chat_family)w->o->family);
-    if (r < 0)
-        return se_trace(r);
-    const struct se_chat_turn turn[] = { { "system", w->o->system }, { "user", w->o->prompt } };
-    bool system = w->o->system != NULL;
-    r = se_chat_encode(family, w->tokenizer, system ? turn : turn + 1, system ? 2 : 1, &w->prompt);
-    if (r < 0)
-        return se_trace(r);
-    /* The token that ends the assistant's turn, should generation_config.json not name it. */
-    if (se_tokenizer_find(w->tokenizer, se_chat_end(family), &w->stop[w->n_stops]) == 0)
-        w->n_stops++;
-    return 0;
-}
-
 /* Everything that can be found wrong before the weights are touched. */
 static int prepare(struct writer *w)
 {
@@ -63,21 +44,12 @@ static int prepare(struct writer *w)
     int r = se_config_read(&w->config, w->dir);
     if (r < 0)
         return se_trace(r);
-    for (uint32_t i = 0; i < w->config.n_eos; i++)
-        w->stop[w->n_stops++] = w->config.eos[i];
-    if (o->prompt || !o->ids_out) {
+    if (o->prompt.text || !o->ids_out) {
         r = se_rig_tokenizer(&w->tokenizer, w->dir, &w->config);
         if (r < 0)
             return se_trace(r);
     }
-    if (o->prompt && (o->chat || o->family != SE_CHAT_AUTO))
-        r = encode_chat(w);
-    else if (o->prompt)
-        r = se_tokenizer_encode(w->tokenizer, o->prompt, strlen(o->prompt), SE_ENCODE_SPECIAL,
-                                &w->prompt);
-    if (r < 0)
-        return se_trace(r);
-    return se_rig_prompt_check(&w->prompt, &w->config, w->dir);
+    return se_prompt_encode(&w->prompt, &o->prompt, w->tokenizer, w->dir, &w->config);
 }
 
 static int print_text(struct writer *w)
@@ -91,8 +63,8 @@ static int print_text(struct writer *w)
 static int echo_prompt(struct writer *w)
 {
     int r = 0;
-    for (size_t i = 0; r == 0 && i < w->prompt.n; i++)
-        r = se_decoder_add(&w->decoder, w->prompt.id[i], &w->text, &w->len, &w->cap);
+    for (size_t i = 0; r == 0 && i < w->prompt.ids.n; i++)
+        r = se_decoder_add(&w->decoder, w->prompt.ids.id[i], &w->text, &w->len, &w->cap);
     return r < 0 ? se_trace(r) : print_text(w);
 }
 
@@ -109,14 +81,6 @@ static int emit(struct writer *w, uint32_t token)
     if (token < se_tokenizer_size(w->tokenizer))
         r = se_decoder_add(&w->decoder, token, &w->text, &w->len, &w->cap);
     return r < 0 && r != -ERANGE ? se_trace(r) : print_text(w);
-}
-
-static bool ends(const struct writer *w, uint32_t token)
-{
-    for (uint32_t i = 0; !w->o->ignore_eos && i < w->n_stops; i++)
-        if (w->stop[i] == token)
-            return true;
-    return false;
 }
 
 /* The last token goes in, the next one comes out. */
@@ -138,16 +102,16 @@ static int next_token(struct writer *w, const struct se_sampling *sampling, uint
 
 static int write_on(struct writer *w, const struct se_sampling *sampling, uint64_t n)
 {
-    uint32_t token = w->prompt.id[w->prompt.n - 1];
-    int r = n ? se_rig_feed(&w->rig, w->seq, w->prompt.id, w->prompt.n - 1) : 0;
+    uint32_t token = w->prompt.ids.id[w->prompt.ids.n - 1];
+    int r = n ? se_rig_feed(&w->rig, w->seq, w->prompt.ids.id, w->prompt.ids.n - 1) : 0;
     w->fed_ns = se_clock_ns();
     while (r == 0 && w->n_new < n) {
         if (se_interrupt_came())
-            return SE_VERB_INTERRUPTED;
+            return SE_OUTCOME_INTERRUPTED;
         r = next_token(w, sampling, &token);
         if (r < 0)
             return r;
-        bool last = ends(w, token);
+        bool last = !w->o->ignore_eos && se_prompt_stops(&w->prompt, token);
         if (!last || w->o->ids_out)
             r = emit(w, token);
         if (last)
@@ -159,7 +123,7 @@ static int write_on(struct writer *w, const struct se_sampling *sampling, uint64
 /* However the run ended, its line ends too. */
 static int finish(struct writer *w, int r)
 {
-    if (r == SE_VERB_CLOSED)
+    if (r == SE_OUTCOME_CLOSED)
         return r;
     if (!w->o->ids_out && se_decoder_end(&w->decoder, &w->text, &w->len, &w->cap) == 0 && w->len)
         fwrite(w->text, 1, w->len, stdout);
@@ -175,7 +139,7 @@ static void print_stats(const struct writer *w)
     fprintf(stderr,
             "prompt %zu tokens in %.3f s (%.1f/s), text %" PRIu64 " tokens in %.3f s "
             "(%.1f/s), %s, weights %s\n",
-            w->prompt.n, fed_s, (double)w->prompt.n / fed_s, w->n_new, wrote_s,
+            w->prompt.ids.n, fed_s, (double)w->prompt.ids.n / fed_s, w->n_new, wrote_s,
             (double)w->n_new / wrote_s, se_engine_backend(w->rig.engine),
             se_dtype_name(w->rig.model->dtype));
 }
@@ -186,11 +150,11 @@ static int run_writer(struct writer *w, const struct se_sampling *sampling)
     if (r < 0)
         return r;
     /* A token at the last place of the context still has a successor. */
-    uint64_t room = (uint64_t)w->config.context - w->prompt.n + 1;
+    uint64_t room = (uint64_t)w->config.context - w->prompt.ids.n + 1;
     uint64_t n = w->o->n < room ? w->o->n : room;
-    r = se_rig_load(&w->rig, w->dir, &w->o->common);
+    r = se_rig_load(&w->rig, w->dir, &w->o->rig, NULL);
     if (r == 0)
-        r = se_rig_start(&w->rig, SE_RIG_ROWS, 1, (uint32_t)(w->prompt.n + n));
+        r = se_rig_start(&w->rig, SE_RIG_ROWS, 1, (uint32_t)(w->prompt.ids.n + n));
     if (r == 0)
         r = se_seq_new(&w->seq, se_engine_kv(w->rig.engine));
     if (r < 0)
@@ -204,7 +168,7 @@ static int run_writer(struct writer *w, const struct se_sampling *sampling)
         r = write_on(w, sampling, n);
     r = finish(w, r);
     if (r == 0 && n < w->o->n && w->n_new == n)
-        fprintf(stderr, "se-model: the context of %" PRIu32 " tokens is full\n", w->config.context);
+        se_program_say("the context of %" PRIu32 " tokens is full", w->config.context);
     if (r == 0 && w->o->stats)
         print_stats(w);
     return r;
@@ -214,63 +178,36 @@ static int run(const void *values, char **argument)
 {
     const struct options *o = values;
     struct writer w = { .o = o, .dir = argument[0] };
-    struct se_sampling sampling = { .temp = o->temp,
-                                    .top_k = (uint32_t)o->top_k,
-                                    .top_p = o->top_p,
-                                    .min_p = o->min_p,
-                                    .seed = o->seed };
-    bool chat = o->chat || o->family != SE_CHAT_AUTO;
-    if (!o->prompt == !o->ids)
-        return se_usage(o->prompt ? "a prompt or ids: not both"
-                                  : "from what? Say -p TEXT or --ids \"1 2 3\"");
-    if (o->ids && chat)
-        return se_usage("a chat begins with a text (-p), not with ids");
-    if (o->system && !chat)
-        return se_usage("--system is for a chat (--chat)");
-    if (se_sampling_check(&sampling) < 0)
-        return SE_VERB_USAGE;
-    int r = o->ids ? se_ids_parse(&w.prompt, o->ids, strlen(o->ids)) : 0;
-    r = r < 0 ? SE_VERB_USAGE : run_writer(&w, &sampling);
+    struct se_sampling sampling;
+    int r = se_prompt_init(&w.prompt, &o->prompt);
+    if (r == 0)
+        r = se_sampling_options_read(&o->sampling, &sampling);
+    if (r == 0)
+        r = run_writer(&w, &sampling);
     se_mem_free(w.text);
     se_seq_free(w.seq);
     se_rig_close(&w.rig);
     se_tokenizer_close(w.tokenizer);
-    se_ids_fini(&w.prompt);
+    se_prompt_fini(&w.prompt);
     return r;
 }
 
 static const struct se_conf_row rows[] = {
-    { "prompt", 'p', SE_CONF_TEXT, offsetof(struct options, prompt), NULL, 0, 0, "TEXT",
-      "what to go on from" },
-    { "ids", 0, SE_CONF_TEXT, offsetof(struct options, ids), NULL, 0, 0, "IDS",
-      "the same as token ids, \"1 2 3\"; nothing is added to them" },
+    SE_PROMPT_TEXT_ROW(struct options, prompt),
+    SE_PROMPT_IDS_ROW(struct options, prompt),
     { "tokens", 'n', SE_CONF_UINT, offsetof(struct options, n), "128", 0, 4294967295.0, "N",
       "new tokens, at most" },
-    { "temp", 'T', SE_CONF_REAL, offsetof(struct options, temp), "0", 0, 1000, "T",
-      "temperature; 0: always the likeliest token" },
-    { "top-k", 0, SE_CONF_UINT, offsetof(struct options, top_k), "0", 0, 4294967295.0, "K",
-      "choose among the K likeliest; 0: among all" },
-    { "top-p", 0, SE_CONF_REAL, offsetof(struct options, top_p), "1", 0, 1, "P",
-      "choose among the likeliest that together reach probability P" },
-    { "min-p", 0, SE_CONF_REAL, offsetof(struct options, min_p), "0", 0, 1, "P",
-      "leave out what is less likely than P times the likeliest" },
-    { "seed", 's', SE_CONF_UINT, offsetof(struct options, seed), "0", 0, 18446744073709551615.0,
-      "N", "of the noise: the same seed, the same text, whatever the number of threads" },
+    SE_SAMPLING_OPTION_ROWS(struct options, sampling),
     { "ids-out", 0, SE_CONF_FLAG, offsetof(struct options, ids_out), NULL, 0, 0, NULL,
       "write the new ids, on one line, and nothing else" },
     { "ignore-eos", 0, SE_CONF_FLAG, offsetof(struct options, ignore_eos), NULL, 0, 0, NULL,
       "go on behind a token that ends the text" },
-    { "chat", 'c', SE_CONF_FLAG, offsetof(struct options, chat), NULL, 0, 0, NULL,
-      "the prompt is what a user says; the model answers" },
-    { "system", 0, SE_CONF_TEXT, offsetof(struct options, system), NULL, 0, 0, "TEXT",
-      "what the chat's system turn says" },
-    { "template", 0, SE_CONF_CHOICE, offsetof(struct options, family), "auto", 0, 0,
-      "auto|chatml|llama3|plain", "how the chat is laid out; any but auto means --chat too" },
+    SE_PROMPT_CHAT_ROWS(struct options, prompt),
     { "echo", 'e', SE_CONF_FLAG, offsetof(struct options, echo), NULL, 0, 0, NULL,
       "write the prompt first" },
     { "stats", 0, SE_CONF_FLAG, offsetof(struct options, stats), NULL, 0, 0, NULL,
       "tell the speed on standard error" },
-    SE_COMMON_ROWS,
+    SE_RIG_OPTION_ROWS(struct options, rig),
 };
 static struct options chosen;
 

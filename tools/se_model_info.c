@@ -9,9 +9,10 @@
 #include "runtime/base/cpu.h"
 #include "runtime/text/chat.h"
 #include "tools/rig.h"
+#include "tools/se_model.h"
 
 struct options {
-    struct se_common common;
+    struct se_rig_options rig;
 };
 
 static const char *rope_name(enum se_rope_kind kind)
@@ -77,10 +78,10 @@ static int print_text_side(const char *dir, const struct se_config *config)
     return 0;
 }
 
-static int print_running(const char *dir, const struct se_common *common)
+static int print_running(const char *dir, const struct se_rig_options *options)
 {
     struct se_rig rig = SE_RIG_NULL;
-    int r = se_rig_load(&rig, dir, common);
+    int r = se_rig_load(&rig, dir, options, NULL);
     if (r == 0)
         r = se_rig_start(&rig, 1, 1, SE_PAGE_SLOTS);
     if (r == 0) {
@@ -109,10 +110,10 @@ static int run(const void *values, char **argument)
     r = print_text_side(argument[0], &config);
     if (r < 0)
         return r;
-    return print_running(argument[0], &o->common);
+    return print_running(argument[0], &o->rig);
 }
 
-static const struct se_conf_row rows[] = { SE_COMMON_ROWS };
+static const struct se_conf_row rows[] = { SE_RIG_OPTION_ROWS(struct options, rig) };
 static struct options chosen;
 
 const struct se_verb se_verb_info = {

@@ -7,12 +7,14 @@
 
 #include "runtime/base/mem.h"
 #include "tools/ids.h"
+#include "tools/prompt.h"
 #include "tools/rig.h"
+#include "tools/se_model.h"
 
 enum { SHOWN = 10 }; /* of one position, when a person reads */
 
 struct options {
-    struct se_common common;
+    struct se_rig_options rig;
     const char *ids;
     bool all, json;
 };
@@ -132,14 +134,14 @@ static int run(const void *values, char **argument)
         return se_usage("which ids? Say --ids \"1 2 3\"");
     int r = se_ids_parse(&ids, o->ids, strlen(o->ids));
     if (r < 0 || ids.n == 0) {
-        r = r < 0 ? SE_VERB_USAGE : se_usage("--ids is empty");
+        r = r < 0 ? SE_OUTCOME_USAGE : se_usage("--ids is empty");
         goto out;
     }
     r = se_config_read(&config, argument[0]);
     if (r == 0)
-        r = se_rig_prompt_check(&ids, &config, argument[0]);
+        r = se_prompt_check(&ids, &config, argument[0]);
     if (r == 0)
-        r = se_rig_load(&rig, argument[0], &o->common);
+        r = se_rig_load(&rig, argument[0], &o->rig, NULL);
     if (r == 0)
         r = se_rig_start(&rig, SE_RIG_ROWS, 1, (uint32_t)ids.n);
     if (r == 0)
@@ -164,7 +166,7 @@ static const struct se_conf_row rows[] = {
       "at every position, not only the last" },
     { "json", 'j', SE_CONF_FLAG, offsetof(struct options, json), NULL, 0, 0, NULL,
       "all of them as JSON, not only the best for the eye" },
-    SE_COMMON_ROWS,
+    SE_RIG_OPTION_ROWS(struct options, rig),
 };
 static struct options chosen;
 

@@ -11,9 +11,10 @@
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 #include "tools/rig.h"
+#include "tools/se_model.h"
 
 struct options {
-    struct se_common common;
+    struct se_rig_options rig;
     uint64_t window, limit;
     bool documents, json;
 };
@@ -101,7 +102,7 @@ static int window(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, si
     for (size_t at = 0; at < n; at += SE_RIG_ROWS) {
         uint32_t rows = (uint32_t)(n - at < SE_RIG_ROWS ? n - at : SE_RIG_ROWS);
         if (se_interrupt_came())
-            return SE_VERB_INTERRUPTED;
+            return SE_OUTCOME_INTERRUPTED;
         int r = se_rig_logits(rig, seq, id + at, rows, logits);
         if (r < 0)
             return r;
@@ -162,7 +163,7 @@ static int run(const void *values, char **argument)
     se_interrupt_watch();
     r = encode_file(o, argument[0], &config, argument[1], &ids);
     if (r == 0)
-        r = se_rig_load(&rig, argument[0], &o->common);
+        r = se_rig_load(&rig, argument[0], &o->rig, NULL);
     if (r == 0)
         r = se_rig_start(&rig, SE_RIG_ROWS, 1, (uint32_t)width);
     if (r == 0)
@@ -183,7 +184,7 @@ static const struct se_conf_row rows[] = {
       "empty lines part documents, each with its own opening token and EOS" },
     { "json", 'j', SE_CONF_FLAG, offsetof(struct options, json), NULL, 0, 0, NULL,
       "the result as JSON" },
-    SE_COMMON_ROWS,
+    SE_RIG_OPTION_ROWS(struct options, rig),
 };
 static struct options chosen;
 

@@ -10,13 +10,14 @@
 #include "runtime/model/config.h"
 #include "tools/folder.h"
 #include "tools/interrupt.h"
+#include "tools/rig_options.h"
 #include "tools/se_model.h"
 #include "tools/shape.h"
 #include "tools/shards.h"
 #include "tools/vocabulary.h"
 
 struct options {
-    struct se_common common;
+    struct se_rig_options rig;
     const char *shape, *config;
     uint64_t seed;
     double shard_mib;
@@ -35,7 +36,7 @@ static int load_config(const struct options *o, json_t **out)
     json_error_t error;
     if (o->shape) {
         *out = se_shape_config(o->shape);
-        return *out ? 0 : SE_VERB_USAGE;
+        return *out ? 0 : SE_OUTCOME_USAGE;
     }
     *out = json_load_file(o->config, JSON_REJECT_DUPLICATES, &error);
     if (!*out && error.line < 0)
@@ -104,7 +105,7 @@ static int write_weights(const struct options *o, struct se_folder *folder,
                                 .seed = o->seed,
                                 .shard_b = (uint64_t)(o->shard_mib * (1 << 20)) };
     struct se_tensor *tensors = NULL;
-    uint32_t threads = o->common.threads ? (uint32_t)o->common.threads : se_cpu_count();
+    uint32_t threads = o->rig.threads ? (uint32_t)o->rig.threads : se_cpu_count();
     int r = se_tensors_of(config, &tensors, &shards.n_tensors);
     shards.tensor = tensors;
     if (r == 0)
@@ -185,7 +186,7 @@ static const struct se_conf_row rows[] = {
       "how the weights are stored" },
     { "shard-mib", 0, SE_CONF_REAL, offsetof(struct options, shard_mib), "4096", 0, 1048576, "X",
       "largest size of one file, in MiB; a tensor larger than that has a file of its own" },
-    SE_COMMON_ROWS,
+    SE_RIG_OPTION_ROWS(struct options, rig),
 };
 static struct options chosen;
 

@@ -8,16 +8,17 @@
 #include "runtime/text/tokenizer.h"
 #include "tools/ids.h"
 #include "tools/input.h"
+#include "tools/rig_options.h"
 #include "tools/se_model.h"
 
 struct tokenize {
-    struct se_common common;
+    struct se_rig_options rig;
     const char *text;
     bool bare, plain;
 };
 
 struct detokenize {
-    struct se_common common;
+    struct se_rig_options rig;
     const char *ids;
     bool special;
 };
@@ -90,7 +91,7 @@ static int detokenize_run(const void *values, char **argument)
     }
     r = se_ids_parse(&ids, o->ids ? o->ids : input.text, o->ids ? strlen(o->ids) : input.len);
     if (r == -EINVAL && o->ids)
-        r = SE_VERB_USAGE;
+        r = SE_OUTCOME_USAGE;
     if (r == 0)
         r = se_ids_check(&ids, se_tokenizer_size(tokenizer), argument[0]);
     if (r == 0)
@@ -109,7 +110,7 @@ static const struct se_conf_row tokenize_rows[] = {
       "add nothing (no token that opens a text)" },
     { "plain", 0, SE_CONF_FLAG, offsetof(struct tokenize, plain), NULL, 0, 0, NULL,
       "the text of special tokens is text like any other" },
-    SE_COMMON_ROWS,
+    SE_RIG_OPTION_ROWS(struct tokenize, rig),
 };
 static struct tokenize tokenize_values;
 
@@ -129,7 +130,7 @@ static const struct se_conf_row detokenize_rows[] = {
       "the ids, \"1 2 3\"; without it, standard input to its end" },
     { "special", 0, SE_CONF_FLAG, offsetof(struct detokenize, special), NULL, 0, 0, NULL,
       "show special tokens too" },
-    SE_COMMON_ROWS,
+    SE_RIG_OPTION_ROWS(struct detokenize, rig),
 };
 static struct detokenize detokenize_values;
 

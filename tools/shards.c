@@ -124,7 +124,7 @@ static int write_tensor(const struct se_shards *s, size_t number, struct filler 
     se_noise_init(&f->noise, s->seed, (uint32_t)number, s->dtype, t->mean, t->deviation);
     for (f->from = 0; f->from < count; f->from += f->n) {
         if (se_interrupt_came())
-            return SE_VERB_INTERRUPTED;
+            return SE_OUTCOME_INTERRUPTED;
         f->n = count - f->from;
         if (f->n > ITEM * ITEMS_PER_WRITE)
             f->n = ITEM * ITEMS_PER_WRITE;

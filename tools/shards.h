@@ -19,7 +19,7 @@ struct se_shards {
 };
 
 /* Writes model.safetensors, or model-00001-of-0000N.safetensors and the index. 0, -errno, or
- * SE_VERB_INTERRUPTED. */
+ * SE_OUTCOME_INTERRUPTED. */
 int se_shards_write(const struct se_shards *shards);
 
 #endif

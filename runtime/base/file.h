@@ -13,7 +13,8 @@ struct se_file {
 };
 #define SE_FILE_NULL ((struct se_file){ 0 })
 
-/* 0, or -errno with the path in the error text. Only regular files. */
+/* 0, or -errno with the path in the error text. Only regular files. -ENOTDIR: the text names the
+ * part of the path that is no folder, and the folder it lies in. */
 int se_file_open(struct se_file *file, const char *path);
 void se_file_close(struct se_file *file);
 

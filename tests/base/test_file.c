@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -100,12 +101,37 @@ static void test_refusals(void **state)
     assert_refused(path_to("secret"), -EACCES);
 }
 
+/* "models/x/config.json" where a folder was to be named, to which a file's name was added. */
+static void test_no_folder(void **state)
+{
+    (void)state;
+    static const char *const behind[] = { "/config.json", "//config.json", "/deep/config.json" };
+    struct se_file file = SE_FILE_NULL;
+    char path[256], wanted[600];
+    write_file("bytes", "x", 1);
+    snprintf(wanted, sizeof wanted, "%s is no folder; the folder it lies in is %s",
+             path_to("bytes"), folder);
+    for (size_t i = 0; i < sizeof behind / sizeof *behind; i++) {
+        snprintf(path, sizeof path, "%s/bytes%s", folder, behind[i]);
+        assert_int_equal(se_file_open(&file, path), -ENOTDIR);
+        assert_string_equal(se_err_text(), wanted);
+    }
+    char here[PATH_MAX];
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(se_file_open(&file, "bytes/config.json"), -ENOTDIR);
+    assert_string_equal(se_err_text(), "bytes is no folder; the folder it lies in is .");
+    assert_int_equal(chdir(here), 0);
+    assert_null(file.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_no_folder),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

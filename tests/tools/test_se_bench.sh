@@ -6,69 +6,17 @@
 set -u
 export LC_ALL=C
 
-se_bench=$1
+program=$1
 root=$2
 corpus=$root/tests/transport/corpus/fuzz_wire
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-
-checks=0
-faults=0
-fault() {
-    faults=$((faults + 1))
-    printf 'FAULT: %s\n' "$*"
-}
-
-# run ARGUMENT...: leaves code, $work/out and $work/err
-run() {
-    "$se_bench" "$@" >"$work/out" 2>"$work/err" </dev/null
-    code=$?
-}
-
-# shows PATTERN ARGUMENT...: exit code 0, nothing on stderr, an output that matches
-shows() {
-    wanted=$1
-    shift
-    run "$@"
-    checks=$((checks + 1))
-    [ $code = 0 ] || fault "$*: exit code $code: $(cat "$work/err")"
-    [ ! -s "$work/err" ] || fault "$*: stderr: $(cat "$work/err")"
-    grep -Eq -- "$wanted" "$work/out" || fault "$*: no $wanted in '$(head -c 2000 "$work/out")'"
-}
-
-# refuses CODE PATTERN ARGUMENT...: one line on stderr that matches, nothing on stdout
-refuses() {
-    wanted_code=$1
-    wanted=$2
-    shift 2
-    run "$@"
-    checks=$((checks + 1))
-    [ $code = "$wanted_code" ] || fault "$*: exit code $code, not $wanted_code"
-    [ "$(wc -l <"$work/err")" = 1 ] || fault "$*: stderr is not one line: $(cat "$work/err")"
-    [ ! -s "$work/out" ] || fault "$*: stdout: $(cat "$work/out")"
-    grep -q '^se-bench: ' "$work/err" || fault "$*: stderr: $(cat "$work/err")"
-    grep -Eq -- "$wanted" "$work/err" || fault "$*: no $wanted in '$(cat "$work/err")'"
-}
-
-# The checks themselves: each must see what is wrong.
-try_the_checks() {
-    quiet_faults=$faults
-    shows 'nonsense' --version >/dev/null
-    refuses 2 'nonsense' no-such-verb >/dev/null
-    refuses 1 'no verb' no-such-verb >/dev/null
-    [ $((faults - quiet_faults)) = 3 ] || { echo 'the checks of this test see nothing'; exit 1; }
-    faults=$quiet_faults
-}
+# shellcheck source=tests/tools/helpers.sh
+. "$root/tests/tools/helpers.sh"
 
 usage() {
     shows '^se-bench [0-9]+\.[0-9]+\.[0-9]+$' --version
     shows '^  wire ' --help
     shows '^Usage: se-bench wire ' wire --help
-    # The manual page knows every option that --help tells.
-    for option in $(sed -n 's/^  \(-., \|    \)--\([a-z-]*\).*/\2/p' "$work/out"); do
-        grep -Eq -- "Fl .*-$option( |\$)" "$root/docs/man/se-bench.1" ||
-            fault "wire --$option is not in the manual page"
-    done
+    told_by_manual "$root/docs/man/se-bench.1" wire
     refuses 2 'which verb.*wire'
     refuses 2 'no verb "wires".*wire' wires
     refuses 2 'no option "--json" before the verb' --json
@@ -79,7 +27,7 @@ usage() {
     refuses 2 'repeat.*out of range' wire --repeat 0
     refuses 2 'value is missing' wire --dump
     if [ -w /dev/full ]; then
-        "$se_bench" wire --repeat 1 >/dev/full 2>"$work/err" && fault 'a full disk is no error'
+        "$program" wire --repeat 1 >/dev/full 2>"$work/err" && fault 'a full disk is no error'
         grep -q 'standard output' "$work/err" || fault "full disk: $(cat "$work/err")"
     fi
 }
@@ -139,5 +87,4 @@ try_the_checks
 usage
 sizes
 frames
-echo "$checks checks, $faults faults"
-[ $faults = 0 ]
+conclude

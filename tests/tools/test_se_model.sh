@@ -6,72 +6,14 @@
 set -u
 export LC_ALL=C
 
-se_model=$1
+program=$1
 root=$2
 target=$root/models/tales-target
 draft=$root/models/tales-draft
 here=$root/tests/tools
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
 [ -d "$draft" ] || { echo "77: $draft is not there"; exit 77; }
-
-checks=0
-faults=0
-fault() {
-    faults=$((faults + 1))
-    printf 'FAULT: %s\n' "$*"
-}
-
-# run ARGUMENT...: leaves code, $work/out and $work/err
-run() {
-    "$se_model" "$@" >"$work/out" 2>"$work/err" </dev/null
-    code=$?
-}
-
-# gives TEXT ARGUMENT...: exit code 0, nothing on stderr, and exactly this output
-gives() {
-    wanted=$1
-    shift
-    run "$@"
-    checks=$((checks + 1))
-    [ $code = 0 ] || fault "$*: exit code $code: $(cat "$work/err")"
-    [ ! -s "$work/err" ] || fault "$*: stderr: $(cat "$work/err")"
-    [ "$(cat "$work/out")" = "$wanted" ] || fault "$*: gave '$(cat "$work/out")', not '$wanted'"
-}
-
-# shows PATTERN ARGUMENT...: exit code 0 and an output that matches
-shows() {
-    wanted=$1
-    shift
-    run "$@"
-    checks=$((checks + 1))
-    [ $code = 0 ] || fault "$*: exit code $code: $(cat "$work/err")"
-    grep -Eq -- "$wanted" "$work/out" || fault "$*: no $wanted in '$(head -c 2000 "$work/out")'"
-}
-
-# refuses CODE PATTERN ARGUMENT...: one line on stderr that matches
-refuses() {
-    wanted_code=$1
-    wanted=$2
-    shift 2
-    run "$@"
-    checks=$((checks + 1))
-    [ $code = "$wanted_code" ] || fault "$*: exit code $code, not $wanted_code"
-    [ "$(wc -l <"$work/err")" = 1 ] || fault "$*: stderr is not one line: $(cat "$work/err")"
-    grep -q '^se-model: ' "$work/err" || fault "$*: stderr: $(cat "$work/err")"
-    grep -Eq -- "$wanted" "$work/err" || fault "$*: no $wanted in '$(cat "$work/err")'"
-}
-
-# The checks themselves: each must see what is wrong.
-try_the_checks() {
-    quiet_faults=$faults
-    gives 'nonsense' --version >/dev/null
-    shows 'nonsense' --version >/dev/null
-    refuses 2 'nonsense' no-such-verb >/dev/null
-    refuses 1 'no verb' no-such-verb >/dev/null
-    [ $((faults - quiet_faults)) = 4 ] || { echo 'the checks of this test see nothing'; exit 1; }
-    faults=$quiet_faults
-}
+# shellcheck source=tests/tools/helpers.sh
+. "$root/tests/tools/helpers.sh"
 
 usage() {
     shows '^se-model [0-9]+\.[0-9]+\.[0-9]+$' --version
@@ -79,11 +21,7 @@ usage() {
     for verb in info tokenize detokenize generate logits perplexity random bench; do
         shows "^Usage: se-model $verb " $verb --help
         shows '--weights' $verb --help
-        # The manual page knows every option that --help tells.
-        for option in $(sed -n 's/^  \(-., \|    \)--\([a-z-]*\).*/\2/p' "$work/out"); do
-            grep -Eq -- "Fl .*-$option( |\$)" "$root/docs/man/se-model.1" ||
-                fault "$verb --$option is not in the manual page"
-        done
+        told_by_manual "$root/docs/man/se-model.1" $verb
         refuses 2 'is missing' $verb
         refuses 2 'no such option; there are .*--threads' $verb "$draft" --no-such-option
     done
@@ -113,9 +51,9 @@ usage() {
 }
 
 text() {
-    "$se_model" tokenize "$draft" --text 'x<|end|>y' >"$work/out" || fault 'tokenize'
+    "$program" tokenize "$draft" --text 'x<|end|>y' >"$work/out" || fault 'tokenize'
     grep -q ' 2047 ' "$work/out" || fault 'a special token in the text has no id of its own'
-    "$se_model" tokenize "$draft" --plain --text 'x<|end|>y' >"$work/out" || fault 'tokenize --plain'
+    "$program" tokenize "$draft" --plain --text 'x<|end|>y' >"$work/out" || fault 'tokenize --plain'
     grep -q ' 2047 ' "$work/out" && fault '--plain makes special tokens of text'
     gives '' tokenize "$draft" --bare --text ''
     gives '2043' tokenize "$draft" --text ''
@@ -123,7 +61,7 @@ text() {
     # There and back, every byte of it: all of a file, then hurtful small texts.
     for file in "$root/models/data/valid.txt" "$here/broken_models.py"; do
         checks=$((checks + 1))
-        "$se_model" tokenize "$draft" <"$file" | "$se_model" detokenize "$draft" |
+        "$program" tokenize "$draft" <"$file" | "$program" detokenize "$draft" |
             cmp -s - "$file" || fault "$file: text, ids, text differs"
     done
     for sample in 'a' ' a' '  ' '\n\n a\n' '\r\n\t' 'caf\303\251' '\360\237\230\200\360\237\217\275' \
@@ -131,9 +69,9 @@ text() {
         checks=$((checks + 1))
         # shellcheck disable=SC2059  # the sample is a format
         printf "$sample" >"$work/sample"
-        "$se_model" tokenize "$draft" <"$work/sample" >"$work/ids" || fault "tokenize $sample"
+        "$program" tokenize "$draft" <"$work/sample" >"$work/ids" || fault "tokenize $sample"
         [ "$(wc -l <"$work/ids")" = 1 ] || fault "tokenize $sample: not one line"
-        "$se_model" detokenize "$draft" <"$work/ids" | cmp -s - "$work/sample" ||
+        "$program" detokenize "$draft" <"$work/ids" | cmp -s - "$work/sample" ||
             fault "'$sample': text, ids, text differs"
     done
     gives '<|bos|>' detokenize "$draft" --special --ids 2043
@@ -161,38 +99,38 @@ PY
     # The same seed, the same ids; whoever computes.
     for temp in 0 0.7 1.0 1.5; do
         for weights in stored f32 q8; do
-            "$se_model" generate "$draft" -p 'The old woman' -n 48 --temp $temp --seed 11 --ids-out \
+            "$program" generate "$draft" -p 'The old woman' -n 48 --temp $temp --seed 11 --ids-out \
                 --ignore-eos -w $weights -t 1 >"$work/one" || fault "generate at $temp, 1 thread"
-            "$se_model" generate "$draft" -p 'The old woman' -n 48 --temp $temp --seed 11 --ids-out \
+            "$program" generate "$draft" -p 'The old woman' -n 48 --temp $temp --seed 11 --ids-out \
                 --ignore-eos -w $weights -t 2 >"$work/two" || fault "generate at $temp, 2 threads"
             checks=$((checks + 1))
             cmp -s "$work/one" "$work/two" || fault "T $temp, $weights: 1 and 2 threads differ"
             [ "$(wc -w <"$work/one")" = 48 ] || fault "T $temp, $weights: not 48 ids"
-            "$se_model" generate "$draft" -p 'The old woman' -n 48 --temp $temp --seed 11 --ids-out \
+            "$program" generate "$draft" -p 'The old woman' -n 48 --temp $temp --seed 11 --ids-out \
                 --ignore-eos -w $weights --preload >"$work/two" || fault "generate --preload at $temp"
             cmp -s "$work/one" "$work/two" || fault "T $temp, $weights: --preload changes the ids"
         done
         [ $temp = 0 ] && continue
-        "$se_model" generate "$draft" -p 'The old woman' -n 48 --temp $temp --seed 12 --ids-out \
+        "$program" generate "$draft" -p 'The old woman' -n 48 --temp $temp --seed 12 --ids-out \
             --ignore-eos -w q8 >"$work/two" || fault 'generate with another seed'
         cmp -s "$work/one" "$work/two" && fault "T $temp: seeds 11 and 12 give the same ids"
     done
 
     # A cut to one token is greedy, whatever the temperature.
-    "$se_model" generate "$draft" -p 'The fox' -n 32 --ids-out >"$work/one"
+    "$program" generate "$draft" -p 'The fox' -n 32 --ids-out >"$work/one"
     for cut in '--top-k 1' '--top-p 0.000001' '--min-p 0.999999'; do
         # shellcheck disable=SC2086  # an option and its value
         gives "$(cat "$work/one")" generate "$draft" -p 'The fox' -n 32 --ids-out --temp 1.5 $cut
     done
 
     # Text and ids say the same; the text ends with a newline, the prompt comes first on wish.
-    "$se_model" generate "$draft" -p 'Once upon a time' -n 24 --temp 0.7 --seed 3 --ids-out \
+    "$program" generate "$draft" -p 'Once upon a time' -n 24 --temp 0.7 --seed 3 --ids-out \
         >"$work/ids" || fault 'generate --ids-out'
-    "$se_model" detokenize "$draft" <"$work/ids" >"$work/one" && echo >>"$work/one"
-    "$se_model" generate "$draft" -p 'Once upon a time' -n 24 --temp 0.7 --seed 3 >"$work/two" ||
+    "$program" detokenize "$draft" <"$work/ids" >"$work/one" && echo >>"$work/one"
+    "$program" generate "$draft" -p 'Once upon a time' -n 24 --temp 0.7 --seed 3 >"$work/two" ||
         fault 'generate'
     cmp -s "$work/one" "$work/two" || fault 'the text is not that of the ids'
-    "$se_model" generate "$draft" -p 'Once upon a time' -n 24 --temp 0.7 --seed 3 --echo >"$work/out"
+    "$program" generate "$draft" -p 'Once upon a time' -n 24 --temp 0.7 --seed 3 --echo >"$work/out"
     { printf 'Once upon a time' && cat "$work/two"; } | cmp -s - "$work/out" || fault 'generate --echo'
     gives '' generate "$draft" -p 'Once' -n 0 --ids-out
     shows . generate "$draft" -p 'There was once a fox.' -n 16 --chat
@@ -217,17 +155,17 @@ PY
 # Output that nobody takes, and a user who has seen enough.
 endings() {
     checks=$((checks + 3))
-    "$se_model" logits "$draft" --ids 1 --json >/dev/full 2>"$work/err"
+    "$program" logits "$draft" --ids 1 --json >/dev/full 2>"$work/err"
     [ $? = 1 ] && grep -q '^se-model: standard output: ' "$work/err" || fault 'a full disk goes unseen'
     (
         trap '' PIPE
-        "$se_model" logits "$draft" --ids '1 2 3 4 5 6 7 8' --all --json 2>"$work/err"
+        "$program" logits "$draft" --ids '1 2 3 4 5 6 7 8' --all --json 2>"$work/err"
     ) | head -c 10 >/dev/null
     [ ! -s "$work/err" ] || fault "a closed pipe: $(cat "$work/err")"
 
     # The first line of the FIFO tells that it writes; then it is interrupted.
     mkfifo "$work/pipe"
-    "$se_model" generate "$work/long" --ids 1 -n 1000000 --ids-out --ignore-eos \
+    "$program" generate "$work/long" --ids 1 -n 1000000 --ids-out --ignore-eos \
         >"$work/pipe" 2>"$work/err" &
     writer=$!
     {
@@ -266,7 +204,7 @@ random_models() {
     # A limit on the size of files is a disk that is full.
     (
         ulimit -f 100 # blocks of 512 bytes
-        "$se_model" random "$work/full" --shape tiny-llama >"$work/out" 2>"$work/err"
+        "$program" random "$work/full" --shape tiny-llama >"$work/out" 2>"$work/err"
         [ $? = 1 ] || exit 1
     ) || fault 'random: a full disk goes unseen'
     grep -q '^se-model: .*full/model.safetensors: ' "$work/err" || fault "random: $(cat "$work/err")"
@@ -280,7 +218,7 @@ numbers() {
     shows '"positions": \[0, 1, 2\]' logits "$draft" --ids '2043 1 2' --json --all
     shows '^position 2$' logits "$draft" --ids '2043 1 2'
     refuses 1 'beyond the vocabulary' logits "$draft" --ids '2043 2048'
-    "$se_model" logits "$draft" --ids '2043 1 2' --json --all | python3 -c '
+    "$program" logits "$draft" --ids '2043 1 2' --json --all | python3 -c '
 import json, math, sys
 rows = json.load(sys.stdin)["logits"]
 sys.exit(not (len(rows) == 3 and all(len(r) == 2048 and all(map(math.isfinite, r)) for r in rows)))
@@ -291,12 +229,14 @@ sys.exit(not (len(rows) == 3 and all(len(r) == 2048 and all(map(math.isfinite, r
         "$root/models/data/valid.txt" --documents --limit 4096 -w f32
     shows '"tokens": 64, "window": 16' perplexity "$draft" "$root/models/data/valid.txt" \
         --limit 64 --window 16 --json
+    refuses 1 'tales-draft/config.json is no folder; the folder it lies in is .*/tales-draft$' \
+        info "$draft/config.json"
     refuses 1 'nowhere' perplexity "$draft" "$work/nowhere"
     refuses 1 'window 513 .*512' perplexity "$draft" "$root/models/data/valid.txt" --window 513
     : >"$work/empty"
     refuses 1 'empty' perplexity "$draft" "$work/empty"
 
-    "$se_model" bench "$work/tiny-llama" --rows 1,9,9t --context 20 --repeat 3 --warm-up 1 --json |
+    "$program" bench "$work/tiny-llama" --rows 1,9,9t --context 20 --repeat 3 --warm-up 1 --json |
         python3 -c '
 import json, sys
 b = json.load(sys.stdin)
@@ -316,10 +256,10 @@ broken() {
     mkdir "$work/broken"
     python3 "$here/broken_models.py" "$work/good" "$work/broken" >"$work/cases" ||
         fault 'broken_models.py'
-    "$se_model" logits "$work/tiny-llama" --ids '1 2' --json >"$work/one"
+    "$program" logits "$work/tiny-llama" --ids '1 2' --json >"$work/one"
     gives "$(cat "$work/one")" logits "$work/good" --ids '1 2' --json
     while IFS='	' read -r name weights pattern; do
-        refuses 1 "$pattern" logits "$work/broken/$name" --ids '1 2 3' -w "$weights" --json
+        breaks_off 1 "$pattern" logits "$work/broken/$name" --ids '1 2 3' -w "$weights" --json
         grep -Fq "$work/broken/$name" "$work/err" || fault "$name: no path in '$(cat "$work/err")'"
     done <"$work/cases"
 
@@ -332,8 +272,8 @@ broken() {
     refuses 1 'words/tokenizer.json' generate "$work/words" -p x
     shows . generate "$work/words" --ids '1 2' -n 4 --ids-out
     shows 'tokenizer +none' info "$work/words"
-    refuses 1 'broken/nan-stored: ' generate "$work/broken/nan-stored" --ids '1 2' --ids-out
-    refuses 1 'broken/nan-stored: ' generate "$work/broken/nan-stored" --ids '1 2' --ids-out --temp 1
+    breaks_off 1 'broken/nan-stored: ' generate "$work/broken/nan-stored" --ids '1 2' --ids-out
+    breaks_off 1 'broken/nan-stored: ' generate "$work/broken/nan-stored" --ids '1 2' --ids-out --temp 1
 }
 
 try_the_checks
@@ -344,5 +284,4 @@ random_models
 endings
 numbers
 broken
-echo "$checks checks, $faults faults"
-[ $faults = 0 ]
+conclude

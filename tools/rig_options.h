@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tools/rig_options.h - the options that say how a model is made ready to run (tools/rig.h). */
+#ifndef SE_TOOLS_RIG_OPTIONS_H
+#define SE_TOOLS_RIG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/base/conf.h"
+
+struct se_rig_options {
+    uint64_t threads; /* 0: as many as it may run on */
+    int weights;      /* enum se_weights */
+    bool preload;     /* copy what could stay mapped */
+    int backend;      /* enum se_backend_kind */
+};
+
+/* Rows for the options of a program or verb: a struct of this type, whose member is a struct
+ * se_rig_options. One by one, for a program with two models of different precision on the same
+ * threads; the macro at the end has them all. */
+#define SE_RIG_THREADS_ROW(type, member) \
+    { \
+        "threads", 't', SE_CONF_UINT, offsetof(type, member.threads), "0", 0, 1024, "N", \
+            "threads that compute; 0: one for every processor it may run on" \
+    }
+#define SE_RIG_WEIGHTS_ROW(name, letter, type, member) \
+    { \
+        (name), (letter), SE_CONF_CHOICE, offsetof(type, member.weights), "stored", 0, 0, \
+            "stored|f32|bf16|q8", "precision of the weights; other than stored: converted at load" \
+    }
+#define SE_RIG_PRELOAD_ROW(type, member) \
+    { \
+        "preload", 0, SE_CONF_FLAG, offsetof(type, member.preload), NULL, 0, 0, NULL, \
+            "copy weights that could stay mapped into huge pages: slower to load, faster to read" \
+    }
+#define SE_RIG_BACKEND_ROW(type, member) \
+    { \
+        "backend", 0, SE_CONF_CHOICE, offsetof(type, member.backend), "auto", 0, 0, "auto|cpu", \
+            "what computes" \
+    }
+
+#define SE_RIG_OPTION_ROWS(type, member) \
+    SE_RIG_THREADS_ROW(type, member), SE_RIG_WEIGHTS_ROW("weights", 'w', type, member), \
+        SE_RIG_PRELOAD_ROW(type, member), SE_RIG_BACKEND_ROW(type, member)
+
+#endif
