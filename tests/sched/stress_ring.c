@@ -142,7 +142,7 @@ static bool travel(uint64_t seed, uint32_t room, uint32_t counter)
 int main(void)
 {
     static const uint32_t room[] = { 1, 3, 7, BOXES };
-    const uint64_t seed = test_seed();
+    const uint64_t seed = seed_of_test();
     for (uint32_t i = 0; i < sizeof room / sizeof *room; i++) {
         if (!travel(seed + i, room[i], 0) || !travel(seed + i, room[i], UINT32_MAX - TRIPS / 2))
             return 1;

@@ -105,7 +105,7 @@ static void counters_go_round(void **state)
 
 int main(void)
 {
-    seed = test_seed();
+    seed = seed_of_test();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(room_for_what_was_asked),
         cmocka_unit_test(sizes_out_of_range),
