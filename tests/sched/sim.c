@@ -13,7 +13,7 @@
 
 #include "runtime/base/err.h"
 
-enum { FRAMES = 512, EDGE_FRAMES = 96, DRAFT_ROWS = 48, CALLS_MOST = 100 };
+enum { FRAMES = 512, EDGE_FRAMES = 96, DRAFT_ROWS = 48, CALLS_MOST = 100, TURNS_MOST = 20000 };
 
 struct sim_options sim_options(uint64_t seed, uint32_t n_edges)
 {
@@ -463,9 +463,14 @@ static bool anybody_asks(const struct sim *sim)
 
 bool sim_run(struct sim *sim, uint64_t until_ns)
 {
+    uint32_t turns = 0;
     while (anybody_asks(sim) && sim->now_ns < until_ns) {
-        if (turn(sim))
+        if (turn(sim)) {
+            if (++turns > TURNS_MOST)
+                fail_msg("at %.3f ms: somebody is busy without end", (double)sim->now_ns * 1e-6);
             continue;
+        }
+        turns = 0;
         uint64_t next = next_event(sim);
         if (next == UINT64_MAX)
             fail_msg("at %.3f ms everybody waits and nothing will come",
