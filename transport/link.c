@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/err.h"
 #include "transport/loop.h"
 #include "transport/zmq.h"
@@ -18,7 +20,7 @@ static const struct {
     { "tcp", &se_zmq_ops },
     { "ipc", &se_zmq_ops },
 };
-enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]), SCHEMES_B = 64 };
+enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]), SCHEMES_B = 64, LOOKS = 16 };
 static const char after_scheme[] = "://";
 
 struct se_link_options se_link_options(struct se_frames *frames)
@@ -135,9 +137,78 @@ int se_link_recv(struct se_link *link, se_link_peer *peer, struct se_frame **out
     return link->ops->recv(link, peer, out);
 }
 
-int se_link_wait(struct se_link *link, uint64_t ns) { return link->ops->wait(link, ns); }
+int se_link_base_init(struct se_link *link, const struct se_link_ops *ops,
+                      const struct se_link_options *options)
+{
+    link->ops = ops;
+    link->frame_max_b = options->frame_max_b;
+    link->spin_ns = options->spin_ns;
+    return se_alarm_init(&link->alarm);
+}
 
-void se_link_wake(struct se_link *link) { link->ops->wake(link); }
+void se_link_base_fini(struct se_link *link) { se_alarm_fini(&link->alarm); }
+
+void se_link_watch(struct se_link_sleep *sleep, int fd)
+{
+    assert(sleep->n < SE_LINK_FDS_MAX);
+    sleep->of[sleep->n++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+/* Tells the processor that this is a spin. */
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* True when there was something before ns have passed. The clock is read now and then: it
+ * costs more than a look. */
+static bool spin(struct se_link *link, uint64_t ns)
+{
+    const uint64_t start = se_clock_ns();
+    do {
+        for (int i = 0; i < LOOKS; i++) {
+            if (link->ops->ready(link) || (link->ops->arm && se_alarm_heard(&link->alarm)))
+                return true;
+            relax();
+        }
+    } while (se_clock_ns() - start < ns);
+    return false;
+}
+
+/* Asleep on descriptors. */
+static int sleep_on(struct se_link *link, uint64_t ns)
+{
+    struct se_link_sleep sleep = { .n = 1, .ns = ns };
+    if (link->ops->arm(link, &sleep))
+        return 0;
+    const int r = se_alarm_wait(&link->alarm, sleep.of, sleep.n, sleep.ns);
+    if (r < 0)
+        return se_fail(r, "'%s': cannot wait: %s", se_link_url(link), strerror(-r));
+    return r > 0 || sleep.ns < ns ? 0 : SE_LINK_AGAIN;
+}
+
+int se_link_wait(struct se_link *link, uint64_t ns)
+{
+    if (link->spin_ns > 0 && link->ops->ready != NULL) {
+        const uint64_t first = link->spin_ns < ns ? link->spin_ns : ns;
+        if (spin(link, first))
+            return 0;
+        ns -= first;
+    }
+    return link->ops->arm != NULL ? sleep_on(link, ns) : link->ops->wait(link, ns);
+}
+
+void se_link_wake(struct se_link *link)
+{
+    if (link->ops->arm != NULL)
+        se_alarm_ring(&link->alarm);
+    else
+        link->ops->wake(link);
+}
 
 void se_link_drop(struct se_link *link, se_link_peer peer) { link->ops->drop(link, peer); }
 

@@ -22,15 +22,12 @@
 #include "transport/zmq.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -63,7 +60,6 @@ struct link {
     struct se_link link;
     struct se_link_options options;
     void *context, *socket, *monitor;
-    int wake_fd;
     bool listens, closed;
     char url[URLS_B];
     zmq_msg_t held; /* received, and not yet handed out */
@@ -447,12 +443,13 @@ static int link_send(struct se_link *base, se_link_peer peer, struct se_frame *f
     return r;
 }
 
-static void link_drop(struct se_link *base, se_link_peer peer)
+static bool link_drop(struct se_link *base, se_link_peer peer)
 {
     struct link *s = (struct link *)base;
     const uint32_t at = s->listens ? find_peer(s, peer) : NONE;
     if (at != NONE)
         s->slot[at].muted = true;
+    return at != NONE;
 }
 
 /* ---- waiting */
@@ -477,42 +474,26 @@ static bool has_work(struct link *link)
            (events_of(link->monitor) & ZMQ_POLLIN);
 }
 
-/* The descriptors of libzmq tell of changes, not of states: after a look at the events, and
- * only then, they can be slept on. */
-static int link_wait(struct se_link *base, uint64_t ns)
+static bool link_ready(struct se_link *base)
 {
     struct link *link = (struct link *)base;
-    const struct timespec limit = { .tv_sec = (time_t)(ns / 1000000000),
-                                    .tv_nsec = (long)(ns % 1000000000) };
-    struct pollfd of[3] = { { .fd = link->wake_fd, .events = POLLIN } };
-    nfds_t n = 1;
-    if (link->socket != NULL) {
-        if (has_work(link))
-            return 0;
-        if (!link->holds) { /* dry: only a frame that is put helps, so arrivals may wait */
-            of[n++] = (struct pollfd){ .fd = fd_of(link->socket), .events = POLLIN };
-            of[n++] = (struct pollfd){ .fd = fd_of(link->monitor), .events = POLLIN };
-        }
-    }
-    const int r = ppoll(of, n, &limit, NULL);
-    if (r == 0)
-        return SE_LINK_AGAIN;
-    if (r > 0 && (of[0].revents & POLLIN)) {
-        uint64_t rings;
-        if (read(link->wake_fd, &rings, sizeof(rings)) < 0 && errno != EAGAIN)
-            return se_fail(-errno, "'%s': cannot read the wake-up: %s", link->url, strerror(errno));
-    }
-    return r < 0 && errno != EINTR
-               ? se_fail(-errno, "'%s': cannot wait: %s", link->url, strerror(errno))
-               : 0;
+    return link->socket != NULL && has_work(link);
 }
 
-static void link_wake(struct se_link *base)
+/* The descriptors of libzmq tell of changes, not of states: after a look at the events, and
+ * only then, they can be slept on. */
+static bool link_arm(struct se_link *base, struct se_link_sleep *sleep)
 {
-    const uint64_t one = 1;
-    /* It fails only when it has been woken 2^64 times already. */
-    if (write(((struct link *)base)->wake_fd, &one, sizeof(one)) < 0)
-        return;
+    struct link *link = (struct link *)base;
+    if (link->socket == NULL)
+        return false;
+    if (has_work(link))
+        return true;
+    if (!link->holds) { /* dry: only a frame that is put helps, so arrivals may wait */
+        se_link_watch(sleep, fd_of(link->socket));
+        se_link_watch(sleep, fd_of(link->monitor));
+    }
+    return false;
 }
 
 /* ---- the end */
@@ -549,8 +530,7 @@ static void link_fini(struct se_link *base)
 {
     struct link *link = (struct link *)base;
     hang_up(link, 0);
-    if (link->wake_fd >= 0)
-        close(link->wake_fd);
+    se_link_base_fini(&link->link);
     se_frame_put(link->spare);
     se_mem_free(link->slot);
     se_mem_free(link->bucket);
@@ -626,16 +606,12 @@ static int link_new(struct link **out, const char *url, const struct se_link_opt
                     bool listens)
 {
     struct link *link = se_mem_zero(1, sizeof(*link));
-    int r = 0;
     if (link == NULL)
         return se_trace(-ENOMEM);
-    link->link = (struct se_link){ &se_zmq_ops, options->frame_max_b };
+    int r = se_link_base_init(&link->link, &se_zmq_ops, options);
     link->options = *options;
     link->listens = listens;
     link->free = link->going = link->last_going = NONE;
-    link->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (link->wake_fd < 0)
-        r = -errno;
     if (r == 0 && listens)
         r = new_seats(link);
     if (r == 0 && (link->context = zmq_ctx_new()) == NULL)
@@ -751,8 +727,8 @@ const struct se_link_ops se_zmq_ops = {
     .connect = link_connect,
     .send = link_send,
     .recv = link_recv,
-    .wait = link_wait,
-    .wake = link_wake,
+    .ready = link_ready,
+    .arm = link_arm,
     .drop = link_drop,
     .close = link_close,
     .drain = link_drain,

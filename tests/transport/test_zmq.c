@@ -151,6 +151,7 @@ int main(void)
         { .name = "zmq over tcp", .url = "tcp://127.0.0.1:0" },
         { .name = "zmq over ipc", .url = ipc_url },
         { .name = "zmq over tcp, IPv6", .url = "tcp://[::1]:0" },
+        { .name = "zmq over ipc, spinning", .url = ipc_url, .spin_ns = 20000 },
     };
     int failed = 0;
     if (mkdtemp(folder) == NULL)
