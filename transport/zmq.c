@@ -22,6 +22,8 @@
 #include "transport/zmq.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +37,9 @@
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 
-enum { NAME_B = 5, URLS_B = 1024, EVENTS_MAX = 65536, PARTS_MAX = 1000 };
+enum { NAME_B = 5, URLS_B = 1024, EVENTS_MAX = 65536, PARTS_MAX = 1000, SOCKETS_MAX = 65535 };
 #define NONE UINT32_MAX
-static const char monitor_url[] = "inproc://monitor", ipc[] = "ipc://", tcp[] = "tcp://";
+static const char ipc[] = "ipc://", tcp[] = "tcp://";
 
 enum seat { FREE, SEATED, GOING };
 
@@ -60,7 +62,7 @@ struct link {
     struct se_link link;
     struct se_link_options options;
     void *context, *socket, *monitor;
-    bool listens, closed;
+    bool listens, closed, monitored;
     char url[URLS_B];
     zmq_msg_t held; /* received, and not yet handed out */
     bool holds, dry;
@@ -74,6 +76,67 @@ struct link {
     /* edge */
     bool up, cut, joined;
 };
+
+/* ---- contexts
+ *
+ * A context has two threads. The edges of a process share one: a process with a thousand of
+ * them would have two thousand threads. A server has its own, so that nobody's edges keep its
+ * thread busy. What was sent from a socket has left when the socket has ended, and that is
+ * told by its monitor: see hang_up(). */
+
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    void *context;
+    uint32_t users;
+    pid_t process; /* a context does not survive a fork: the child makes its own */
+} shared;
+
+static void *context_new(void)
+{
+    void *context = zmq_ctx_new();
+    if (context != NULL && zmq_ctx_set(context, ZMQ_MAX_SOCKETS, SOCKETS_MAX) < 0) {
+        const int code = errno;
+        zmq_ctx_term(context);
+        context = NULL;
+        errno = code;
+    }
+    return context;
+}
+
+static void context_end(void *context)
+{
+    while (zmq_ctx_term(context) < 0 && errno == EINTR)
+        continue;
+}
+
+static void *context_get(bool listens)
+{
+    if (listens)
+        return context_new();
+    pthread_mutex_lock(&shared_lock);
+    if (shared.users == 0 || shared.process != getpid()) {
+        shared.context = context_new();
+        shared.users = 0;
+        shared.process = getpid();
+    }
+    void *context = shared.context;
+    shared.users += context != NULL;
+    pthread_mutex_unlock(&shared_lock);
+    return context;
+}
+
+static void context_put(void *context, bool listens)
+{
+    void *last = context;
+    if (!listens) {
+        pthread_mutex_lock(&shared_lock);
+        if (context != shared.context || --shared.users > 0)
+            last = NULL;
+        pthread_mutex_unlock(&shared_lock);
+    }
+    if (last != NULL)
+        context_end(last);
+}
 
 /* ---- seats */
 
@@ -187,21 +250,28 @@ static void edge_event(struct link *e, uint16_t event)
         e->up = true;
     } else if (event == ZMQ_EVENT_DISCONNECTED && e->up) {
         e->up = false;
-        e->cut = true;
+        e->cut = e->joined; /* of what was never reported no end is */
     }
 }
 
 /* One event is two parts: number and value, then an address that nobody needs. */
+static bool next_event(struct link *link, int flags, uint16_t *event, int32_t *value)
+{
+    unsigned char part[sizeof(*event) + sizeof(*value)];
+    char address[1];
+    if (zmq_recv(link->monitor, part, sizeof(part), flags) < 0)
+        return false;
+    memcpy(event, part, sizeof(*event));
+    memcpy(value, part + sizeof(*event), sizeof(*value));
+    zmq_recv(link->monitor, address, sizeof(address), 0);
+    return true;
+}
+
 static void read_monitor(struct link *link)
 {
-    unsigned char part[6];
-    char address[1];
-    while (zmq_recv(link->monitor, part, sizeof(part), ZMQ_DONTWAIT) >= 0) {
-        uint16_t event;
-        int32_t value;
-        memcpy(&event, part, sizeof(event));
-        memcpy(&value, part + sizeof(event), sizeof(value));
-        zmq_recv(link->monitor, address, sizeof(address), 0);
+    uint16_t event;
+    int32_t value;
+    while (next_event(link, ZMQ_DONTWAIT, &event, &value)) {
         if (link->listens)
             server_event(link, event, value);
         else
@@ -500,21 +570,28 @@ static bool link_arm(struct se_link *base, struct se_link_sleep *sleep)
 
 static void link_close(struct se_link *base) { ((struct link *)base)->closed = true; }
 
-/* Ends the sockets; what was sent may take linger_ms to leave. */
+/* Ends the sockets; what was sent may take linger_ms to leave. Closing does not wait, but
+ * the last thing that the socket's monitor says is that the socket is gone: its connections
+ * have sent everything or given up, its port and its path are free. Only then may the
+ * monitor's reader go, because libzmq would wait for somebody to tell it to. */
 static void hang_up(struct link *link, int linger_ms)
 {
+    uint16_t event = 0;
+    int32_t value;
     if (link->holds)
         zmq_msg_close(&link->held);
     link->holds = false;
     if (link->socket != NULL) {
         zmq_setsockopt(link->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
-        zmq_socket_monitor(link->socket, NULL, 0);
         zmq_close(link->socket);
+        while (link->monitored && event != ZMQ_EVENT_MONITOR_STOPPED &&
+               (next_event(link, 0, &event, &value) || errno == EINTR))
+            continue;
     }
     if (link->monitor != NULL)
         zmq_close(link->monitor);
-    while (link->context != NULL && zmq_ctx_term(link->context) < 0 && errno == EINTR)
-        continue;
+    if (link->context != NULL)
+        context_put(link->context, link->listens);
     link->socket = link->monitor = link->context = NULL;
 }
 
@@ -573,18 +650,23 @@ static int set_options(struct link *link)
     return zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &longest, sizeof(longest)) < 0 ? -errno : 0;
 }
 
+/* The reader comes first: what the monitor has to say waits for one. */
 static int start_monitor(struct link *link)
 {
-    const int events = link->listens ? ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED
-                                     : ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
+    /* relaxed: the numbers only have to differ. */
+    static _Atomic uint64_t last;
+    const uint64_t number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed);
+    const int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED |
+                       (link->listens ? ZMQ_EVENT_ACCEPTED : ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
     const int room = EVENTS_MAX;
-    if (zmq_socket_monitor(link->socket, monitor_url, events) < 0)
-        return -errno;
+    char url[64];
+    snprintf(url, sizeof(url), "inproc://monitor-%llu", (unsigned long long)number);
     link->monitor = zmq_socket(link->context, ZMQ_PAIR);
     if (link->monitor == NULL ||
         zmq_setsockopt(link->monitor, ZMQ_RCVHWM, &room, sizeof(room)) < 0 ||
-        zmq_connect(link->monitor, monitor_url) < 0)
+        zmq_connect(link->monitor, url) < 0 || zmq_socket_monitor(link->socket, url, events) < 0)
         return -errno;
+    link->monitored = true;
     return 0;
 }
 
@@ -614,7 +696,7 @@ static int link_new(struct link **out, const char *url, const struct se_link_opt
     link->free = link->going = link->last_going = NONE;
     if (r == 0 && listens)
         r = new_seats(link);
-    if (r == 0 && (link->context = zmq_ctx_new()) == NULL)
+    if (r == 0 && (link->context = context_get(listens)) == NULL)
         r = -errno;
     if (r == 0 &&
         (link->socket = zmq_socket(link->context, listens ? ZMQ_ROUTER : ZMQ_DEALER)) == NULL)
