@@ -10,6 +10,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/err.h"
 #include "transport/loop.h"
+#include "transport/shm.h"
 #include "transport/zmq.h"
 
 static const struct {
@@ -17,6 +18,7 @@ static const struct {
     const struct se_link_ops *ops;
 } kinds[] = {
     { "loop", &se_loop_ops },
+    { "shm", &se_shm_ops },
     { "tcp", &se_zmq_ops },
     { "ipc", &se_zmq_ops },
 };

@@ -138,14 +138,14 @@ void se_link_base_fini(struct se_link *link);
 /* For arm: sleep on this descriptor too, until there is something to read or it hangs up. */
 void se_link_watch(struct se_link_sleep *sleep, int fd);
 
-/* By URL: "loop://NAME", in one process; "tcp://HOST:PORT", HOST a name, an IPv4 address, an
- * IPv6 address in brackets, or, to listen, "*"; "ipc:///PATH". A server may listen on several
+/* By URL: "loop://NAME", in one process; "shm:///PATH", in one machine; "tcp://HOST:PORT", HOST a
+ * name, an IPv4 address, an IPv6 address in brackets, or, to listen, "*"; "ipc:///PATH". A server may listen on several
  * URLs of one kind, separated by commas. -EPROTONOSUPPORT for a scheme that nobody knows or
  * that is not built in, -EINVAL for a URL that cannot be read. */
 int se_link_listen(struct se_link **out, const char *url, const struct se_link_options *options);
 int se_link_connect(struct se_link **out, const char *url, const struct se_link_options *options);
 
-/* The schemes there are, "loop, tcp, ipc". */
+/* The schemes there are, "loop, shm, tcp, ipc". */
 const char *se_link_schemes(char *buffer, size_t size_b);
 
 /* The operations, after what is common to all has been checked: an empty frame is -EINVAL, one

@@ -11,6 +11,7 @@ struct link_suite {
     const char *name;
     const char *url; /* to listen on; the suite's links run one after the other */
     bool farewell;   /* an edge receives all that was sent, though the server has left */
+    uint32_t room;   /* frames of 60,000 bytes that fit into a queue at least; 0: 16 */
     uint64_t spin_ns;
     /* (optional) A link that stands before the given one, which becomes part of it. */
     struct se_link *(*wrap)(struct se_link *link);
