@@ -39,6 +39,8 @@ enum {                    /* outcomes to handle on the spot; < 0 is -errno */
  * cannot reach a newcomer. An edge's only peer is SE_LINK_SERVER. */
 typedef uint64_t se_link_peer;
 #define SE_LINK_SERVER ((se_link_peer)0)
+/* Links leave this byte of a handle zero; where several are joined it says which it is. */
+enum { SE_LINK_PEER_TAG_SHIFT = 24 };
 
 struct se_link_options {
     struct se_frames *frames; /* where recv gets frames; outlives the link */
@@ -117,7 +119,8 @@ struct se_link_ops {
     /* At any moment; what is under way is lost, and its frames are put. */
     void (*fini)(struct se_link *link);
 
-    /* The URL to connect to, with the port that was chosen for port 0 ("tcp://...:0"). */
+    /* The URL to connect to, with the port that was chosen for port 0 ("tcp://...:0"); of a
+     * server that listens on several, all of them. */
     const char *(*url)(const struct se_link *link);
 };
 
@@ -138,10 +141,11 @@ void se_link_base_fini(struct se_link *link);
 /* For arm: sleep on this descriptor too, until there is something to read or it hangs up. */
 void se_link_watch(struct se_link_sleep *sleep, int fd);
 
-/* By URL: "loop://NAME", in one process; "shm:///PATH", in one machine; "tcp://HOST:PORT", HOST a
- * name, an IPv4 address, an IPv6 address in brackets, or, to listen, "*"; "ipc:///PATH". A server may listen on several
- * URLs of one kind, separated by commas. -EPROTONOSUPPORT for a scheme that nobody knows or
- * that is not built in, -EINVAL for a URL that cannot be read. */
+/* By URL: "loop://NAME", in one process; "shm:///PATH", in one machine; "tcp://HOST:PORT", HOST
+ * a name, an IPv4 address, an IPv6 address in brackets, or, to listen, "*"; "ipc:///PATH". A
+ * server may listen on several URLs, separated by commas, and of all kinds but loop.
+ * -EPROTONOSUPPORT for a scheme that nobody knows or that is not built in, -EINVAL for a URL
+ * that cannot be read. */
 int se_link_listen(struct se_link **out, const char *url, const struct se_link_options *options);
 int se_link_connect(struct se_link **out, const char *url, const struct se_link_options *options);
 

@@ -50,7 +50,7 @@ struct line {
 struct slot {
     struct line line; /* no area: it has not come yet */
     bool known;       /* JOINED was said */
-    bool running, dropped;
+    bool running;
     uint32_t generation, turn;
     uint32_t next; /* free, or in the run list */
 };
@@ -197,8 +197,8 @@ static se_link_peer handle(const struct shm *s, uint32_t at)
 static uint32_t find_peer(const struct shm *s, se_link_peer peer)
 {
     const uint32_t at = (uint32_t)peer - 1;
-    const bool there = (uint32_t)peer != 0 && at < s->n_slots && s->slot[at].known &&
-                       !s->slot[at].dropped && handle(s, at) == peer;
+    const bool there =
+        (uint32_t)peer != 0 && at < s->n_slots && s->slot[at].known && handle(s, at) == peer;
     return there ? at : NONE;
 }
 
@@ -243,6 +243,16 @@ static uint32_t run_shift(struct shm *s)
     s->slot[at].running = false;
     s->n_run--;
     return at;
+}
+
+/* Off the list, wherever in it; only for who is dropped. */
+static void run_remove(struct shm *s, uint32_t at)
+{
+    for (uint32_t n = s->slot[at].running ? s->n_run : 0; n > 0; n--) {
+        const uint32_t first = run_shift(s);
+        if (first != at)
+            run_append(s, first);
+    }
 }
 
 /* ---- the server's look at its sockets */
@@ -349,16 +359,12 @@ static int run(struct shm *s, se_link_peer *peer, struct se_frame **out)
 {
     for (uint32_t n = s->n_run; n > 0; n--) {
         const uint32_t at = s->run_first;
-        const int r = s->slot[at].dropped ? SE_LINK_GONE : serve(s, at, peer, out);
-        if (r == SE_LINK_GONE) {
-            const bool dropped = s->slot[at].dropped;
+        const int r = serve(s, at, peer, out);
+        if (r == SE_LINK_GONE)
             unseat(s, run_shift(s));
-            if (!dropped)
-                return r;
-        } else if (r == SE_LINK_AGAIN || (r != SE_LINK_DRY && ++s->slot[at].turn % TURN == 0)) {
+        else if (r == SE_LINK_AGAIN || (r != SE_LINK_DRY && ++s->slot[at].turn % TURN == 0))
             run_append(s, run_shift(s)); /* others have frames too */
-        }
-        if (r != SE_LINK_AGAIN && r != SE_LINK_GONE)
+        if (r != SE_LINK_AGAIN)
             return r;
     }
     return SE_LINK_AGAIN;
@@ -391,7 +397,7 @@ static bool server_ready(struct shm *s)
 {
     uint32_t at = s->run_first;
     for (uint32_t n = s->n_run; n > 0; n--) {
-        if (!s->slot[at].known || s->slot[at].dropped || line_has(&s->slot[at].line))
+        if (!s->slot[at].known || line_has(&s->slot[at].line))
             return true;
         at = s->slot[at].next;
     }
@@ -402,7 +408,7 @@ static bool server_arm(struct shm *s, struct se_link_sleep *sleep)
 {
     while (s->n_run > 0) {
         const struct slot *slot = &s->slot[s->run_first];
-        if (!slot->known || slot->dropped || slot->line.fd < 0)
+        if (!slot->known || slot->line.fd < 0)
             return true;
         if (!se_tube_sleep(&s->slot[s->run_first].line.in))
             return true;
@@ -423,10 +429,8 @@ static bool shm_drop(struct se_link *link, se_link_peer peer)
     const uint32_t at = s->listens ? find_peer(s, peer) : NONE;
     if (at == NONE)
         return false;
-    line_close(&s->slot[at].line);
-    s->slot[at].dropped = true;
-    if (!s->slot[at].running)
-        unseat(s, at);
+    run_remove(s, at);
+    unseat(s, at);
     return true;
 }
 

@@ -212,6 +212,8 @@ static int with_process(const struct row *row, struct se_hist *hist)
         kill(child, SIGKILL);
     if (child > 0)
         waitpid(child, NULL, 0);
+    if (strcmp(row->kind, "ipc") == 0)
+        unlink(strchr(url, '/') + 2); /* libzmq leaves it */
     return r;
 }
 

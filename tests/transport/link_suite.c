@@ -45,6 +45,20 @@ struct se_link_options link_suite_options(struct se_frames *frames)
     return options;
 }
 
+const char *link_suite_url(const struct se_link *server, uint32_t i)
+{
+    static char copy[TEXT_B];
+    char *at = copy;
+    uint32_t n = 1;
+    snprintf(copy, sizeof(copy), "%s", se_link_url(server));
+    for (const char *c = copy; *c; c++)
+        n += *c == ',';
+    for (i %= n; i > 0; i--)
+        at = strchr(at, ',') + 1;
+    at[strcspn(at, ",")] = 0;
+    return at;
+}
+
 static struct se_link *wrapped(struct se_link *link)
 {
     return suite->wrap == NULL ? link : suite->wrap(link);
@@ -154,7 +168,7 @@ static void join(struct rig *rig, int i)
         assert_int_equal(se_frames_new(&e->frames, EDGE_FRAMES, SE_FRAME_MAX), 0);
     if (e->link == NULL) {
         const struct se_link_options options = link_suite_options(e->frames);
-        if (se_link_connect(&e->link, rig->url, &options) < 0)
+        if (se_link_connect(&e->link, link_suite_url(rig->server, (uint32_t)i), &options) < 0)
             fail_msg("%s", se_err_text());
         e->link = wrapped(e->link);
     }
@@ -224,7 +238,7 @@ static void a_frame_too_long_or_empty_is_refused(void **state)
     assert_int_equal(se_frames_new(&frames, 4, 2000), 0);
     struct se_link_options options = link_suite_options(frames);
     options.frame_max_b = 1000;
-    assert_int_equal(se_link_connect(&link, rig->url, &options), 0);
+    assert_int_equal(se_link_connect(&link, link_suite_url(rig->server, 0), &options), 0);
     link = wrapped(link);
     link_suite_expect(link, SE_LINK_JOINED, &peer);
     struct se_frame *frame = written(frames, 5, 1001);
@@ -536,7 +550,8 @@ static void a_server_lets_in_no_more_than_it_has_room_for(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(se_frames_new(&frames[i], 4, SE_FRAME_MAX), 0);
         options = link_suite_options(frames[i]);
-        assert_int_equal(se_link_connect(&edge[i], se_link_url(server), &options), 0);
+        assert_int_equal(se_link_connect(&edge[i], link_suite_url(server, (uint32_t)i), &options),
+                         0);
         edge[i] = wrapped(edge[i]);
         link_suite_expect(edge[i], SE_LINK_JOINED, &peer);
         send_in_time(edge[i], SE_LINK_SERVER, written(frames[i], 9, 9));
