@@ -38,7 +38,7 @@ enum { DOORS_MAX = 8, EVENTS_MAX = 32, ACCEPTS_MAX = 16, RINGS_MAX = 16, TURN = 
 enum { LOOK_EVERY = 64, LOOK_NS = 20000 };
 #define NONE UINT32_MAX
 #define IS_DOOR (UINT64_C(1) << 32)
-static const char scheme[] = "shm://";
+enum { SCHEME_B = sizeof("shm://") - 1 };
 
 /* One end of a connection. */
 struct line {
@@ -473,7 +473,7 @@ static int edge_connect(struct shm *e)
 {
     if (se_clock_ns() < e->next_try_ns)
         return SE_LINK_AGAIN;
-    e->line.fd = knock(e->url + sizeof(scheme) - 1);
+    e->line.fd = knock(e->url + SCHEME_B);
     if (e->line.fd < 0 || se_area_send(e->line.fd, &e->line.area) < 0) {
         line_close(&e->line);
         try_later(e);
@@ -700,7 +700,7 @@ static int open_door(struct shm *s, const char *path)
 
 static int check_url(const char *url)
 {
-    const char *path = url + sizeof(scheme) - 1; /* link.c has seen the scheme */
+    const char *path = url + SCHEME_B; /* link.c has seen the scheme */
     return path[0] == '/' && path[1] != 0 ? 0
                                           : se_fail(-EINVAL, "'%s' has no path: shm:///PATH", url);
 }
@@ -712,7 +712,7 @@ static int listen_at(struct shm *s, const char *url)
         return r;
     if (s->n_doors == DOORS_MAX)
         return se_fail(-EINVAL, "'%s': more than %d URLs", url, DOORS_MAX);
-    r = open_door(s, url + sizeof(scheme) - 1);
+    r = open_door(s, url + SCHEME_B);
     return r < 0 ? se_fail(r, "cannot listen on '%s': %s", url, strerror(-r)) : 0;
 }
 
@@ -742,7 +742,7 @@ static int shm_connect(struct se_link **out, const char *url, const struct se_li
     struct sockaddr_un address;
     struct shm *e = NULL;
     int r = check_url(url);
-    if (r == 0 && (r = address_of(url + sizeof(scheme) - 1, &address)) < 0)
+    if (r == 0 && (r = address_of(url + SCHEME_B, &address)) < 0)
         return se_fail(r, "cannot connect to '%s': %s", url, strerror(-r));
     if (r == 0)
         r = shm_new(&e, url, options, false);

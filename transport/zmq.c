@@ -82,7 +82,11 @@ struct link {
  * A context has two threads. The edges of a process share one: a process with a thousand of
  * them would have two thousand threads. A server has its own, so that nobody's edges keep its
  * thread busy. What was sent from a socket has left when the socket has ended, and that is
- * told by its monitor: see hang_up(). */
+ * told by its monitor: see hang_up().
+ *
+ * When EVENTS_MAX parts of events wait unread, libzmq's thread waits for their reader. So a link
+ * that nobody receives from, and whose connection comes and goes for hours, would in the end
+ * hold up the edges that share the thread. */
 
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
