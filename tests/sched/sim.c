@@ -402,6 +402,8 @@ static bool edge_turn(struct sim *sim, uint32_t i)
         return false;
     e->lag_ns = 0;
     int r = se_edge_work(e->edge);
+    if (getenv("SE_TEST_TRACE"))
+        printf("%.3f edge %u %d lag %llu\n", (double)sim->now_ns * 1e-6, i, r, (unsigned long long)e->lag_ns);
     if (r < 0 && !sim->quiet)
         printf("edge %u: %s (%s)\n", i, se_err_text(), se_err_trail());
     if (e->lag_ns > 0)
@@ -412,22 +414,24 @@ static bool edge_turn(struct sim *sim, uint32_t i)
     return r != SE_EDGE_WAIT;
 }
 
+/* Edges first: a frame that leaves its link's delay with no more ado finds the server awake. */
 static bool turn(struct sim *sim)
 {
     bool some = false;
     int r = 0;
+    for (uint32_t i = 0; i < sim->o.n_edges; i++) {
+        struct sim_edge *e = &sim->edge[i];
+        if (e->edge && e->ready_ns <= sim->now_ns &&
+            (e->asking || se_link_wait(e->link, 0) == 0))
+            some |= edge_turn(sim, i);
+    }
     for (int k = 0; k < CALLS_MOST && (r = se_server_work(sim->server)) > 0; k++)
         some = true;
     if (r < 0)
         fail_msg("the server: %s", se_err_text());
     some |= engine_turn(sim);
-    for (uint32_t i = 0; i < sim->o.n_edges; i++) {
-        struct sim_edge *e = &sim->edge[i];
-        if (!e->edge || e->ready_ns > sim->now_ns)
-            continue;
-        if (e->asking || se_link_wait(e->link, 0) == 0)
-            some |= edge_turn(sim, i);
-    }
+    if (getenv("SE_TEST_TRACE"))
+        printf("%.3f server %d engine %d\n", (double)sim->now_ns * 1e-6, (int)some, sim->running != NULL);
     return some;
 }
 
