@@ -25,13 +25,14 @@ struct se_idle_options {
 
 struct se_idle {
     struct se_idle_options options;
-    uint64_t since_ns; /* 0: it worked a moment ago */
+    uint64_t since_ns; /* idle since; 0: it worked a moment ago */
 };
 
 void se_idle_init(struct se_idle *idle, struct se_idle_options options);
 /* There was work. */
 static inline void se_idle_reset(struct se_idle *idle) { idle->since_ns = 0; }
-/* There was none, now it is now_ns: spins or yields a little. True: it is time to park. */
+/* There was none, now it is now_ns: spins or yields a little. True: it is time to park, now
+ * and at every further call until there was work. */
 bool se_idle_pause(struct se_idle *idle, uint64_t now_ns);
 
 #endif

@@ -3,7 +3,15 @@
  *
  * Steps are noted in buckets of rows, each a fifth or so wider than the last; what was not
  * measured is drawn as a straight line between its neighbours. A step of more rows is never
- * said to take less time. One thread at a time. */
+ * said to take less time: buckets that say so are counted as one.
+ *
+ *   ns                 .──'   beyond the last point: the line that the last octave of rows
+ *    │           .──•─'       or more goes along, or in proportion when one point is all
+ *    │      .─•─'
+ *    │ ──•─'                  before the first point: as long as there
+ *    └────────────── rows
+ *
+ * One thread at a time. */
 #ifndef SE_SCHED_PACE_H
 #define SE_SCHED_PACE_H
 
@@ -15,6 +23,11 @@ struct se_pace {
     float rows[SE_PACE_BUCKETS]; /* mean rows of the bucket's steps */
     float ns[SE_PACE_BUCKETS];   /* mean time, 0: nothing was noted */
     uint32_t count[SE_PACE_BUCKETS];
+    /* The points of the line, both numbers ascending: what the three above come to. */
+    struct {
+        float rows, ns;
+    } line[SE_PACE_BUCKETS];
+    uint32_t n_line;
 };
 #define SE_PACE_NULL ((struct se_pace){ .rows = { 0 } })
 

@@ -22,7 +22,23 @@ static uint32_t row_in_part(const struct se_batch *batch, uint32_t part, uint32_
     return number - batch->part[part].first_row;
 }
 
-/* log_softmax of the logits, or of sharpen times their noised form, best k. */
+/* What the ranking is of: the logits, at a temperature, with noise. */
+static void rescale(const struct se_part *ask, float *logits, uint32_t vocab, uint32_t position)
+{
+    const struct se_sampling *sampling = ask->sampling;
+    float factor = ask->sharpen;
+    if (!sampling || sampling->temp == 0)
+        return;
+    if (factor == 0)
+        factor = (float)(1 / sampling->temp);
+    else
+        se_gumbel_pick()->add(logits, vocab, (float)(1 / sampling->temp), sampling->seed,
+                              position + 1, logits);
+    for (uint32_t i = 0; i < vocab; i++)
+        logits[i] *= factor;
+}
+
+/* The best k, and their log_softmax. */
 static int rank(const struct se_part *ask, float *logits, uint32_t vocab, uint32_t position,
                 uint32_t row)
 {
@@ -32,12 +48,7 @@ static int rank(const struct se_part *ask, float *logits, uint32_t vocab, uint32
     int r = se_sample_best(logits, vocab, &best);
     if (r < 0)
         return r;
-    if (ask->sharpen != 0 && ask->sampling->temp > 0) {
-        se_gumbel_pick()->add(logits, vocab, (float)(1 / ask->sampling->temp), ask->sampling->seed,
-                              position + 1, logits);
-        for (uint32_t i = 0; i < vocab; i++)
-            logits[i] *= ask->sharpen;
-    }
+    rescale(ask, logits, vocab, position);
     float whole = se_softmax_pick()->logsumexp(logits, vocab);
     se_topk_pick()->run(logits, vocab, ask->k, id, logprob);
     for (uint32_t i = 0; i < ask->k; i++)

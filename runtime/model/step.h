@@ -30,12 +30,13 @@ struct se_part {
     uint32_t n_rows;
     enum se_want want;
 
-    /* TOPK: per row, k ids and log-probabilities (of the plain logits), best first. With
-     * noised set, of log_softmax(sharpen * (logit / temp + gumbel)) at sampling's seed. */
+    /* TOPK: per row, k ids and log-probabilities, best first: log_softmax(logit); with sampling
+     * at a temperature above 0, log_softmax(logit / temp); and with sharpen as well,
+     * log_softmax(sharpen * (logit / temp + gumbel)) with the noise of sampling's seed. */
     uint32_t k;
     uint32_t *topk_id; /* n_rows * k */
     float *topk_logprob;
-    float sharpen; /* 0: plain */
+    float sharpen; /* 0: without noise */
 
     /* LOGITS: n_rows * vocab. */
     float *logits;
@@ -60,10 +61,10 @@ struct se_backend_ops;
 struct se_engine_options {
     enum se_backend_kind backend;
     const struct se_backend_ops *ops; /* one of the caller's own; NULL: as backend says */
-    struct se_pool *pool;   /* NULL: this thread alone. Must outlive the engine */
-    uint32_t max_rows;      /* of one step; more are refused */
-    uint32_t n_pages;       /* of the KV pool */
-    enum se_dtype kv_dtype; /* SE_DTYPE_F32 or SE_DTYPE_F16 */
+    struct se_pool *pool;             /* NULL: this thread alone. Must outlive the engine */
+    uint32_t max_rows;                /* of one step; more are refused */
+    uint32_t n_pages;                 /* of the KV pool */
+    enum se_dtype kv_dtype;           /* SE_DTYPE_F32 or SE_DTYPE_F16 */
 };
 
 struct se_engine;

@@ -3,7 +3,16 @@
  *
  * A drafter has seen a text and holds an open tree behind it, by rows, as runtime/model/kv.h
  * describes a sequence: a row hangs on an earlier row or on the text. It names the likeliest
- * successors of every row that is forwarded. One thread at a time. */
+ * successors of every row that is forwarded.
+ *
+ *              feed              forward            commit
+ *   [ text ] ───────► [ text ] ─────────► [ text ]─┬─ row ─┬─ row ─────────► [ text ]─┬─ row
+ *       ▲                                          └─ row  └─ row                │    └─ row
+ *       └───────────────────────────────── rewind ───────────────────────────────┘
+ *
+ * An operation that fails has changed nothing: -EINVAL (an id, a parent or a number that cannot
+ * be), -ERANGE (the context is full), -ENOMEM (so is the memory, or the pool of pages), and what
+ * the engine says. One thread at a time. */
 #ifndef SE_SCHED_EDGE_DRAFTER_H
 #define SE_SCHED_EDGE_DRAFTER_H
 
@@ -19,12 +28,15 @@ struct se_drafter_ops {
     /* Text: appended to what was seen; no row is open. At most max_rows ids a call. */
     int (*feed)(struct se_drafter *drafter, const uint32_t *id, uint32_t n);
 
-    /* Opens n <= max_rows rows; parent[i] is an earlier row or -1, the text. Of each row k ids
-     * and log-probabilities, the likeliest first; what does not exist is -INFINITY. */
+    /* Opens n <= max_rows rows; parent[i] is an earlier row (of those that are open, these
+     * included) or -1, the text. Of each row k >= 1 ids below vocab, all different, and their
+     * log-probabilities (at most 0), the likeliest first; what does not exist, as when k is more
+     * than there are, is -INFINITY, and its id means nothing (0). */
     int (*forward)(struct se_drafter *drafter, const uint32_t *token, const int32_t *parent,
                    uint32_t n, uint32_t k, uint32_t *topk_id, float *topk_logprob);
 
-    /* Rows path[] become text, rows keep[] stay open, as se_prune_reroot() says. */
+    /* Rows path[] become text, rows keep[] stay open, as se_prune_reroot() says: the path goes
+     * down from the text, what stays (ascending) hangs below its end. */
     int (*commit)(struct se_drafter *drafter, const uint32_t *path, uint32_t n,
                   const uint32_t *keep, uint32_t n_keep);
 
@@ -32,7 +44,8 @@ struct se_drafter_ops {
     void (*rewind)(struct se_drafter *drafter, uint32_t len);
 
     /* (optional) Whether everything it remembers is, to the bit, what a fresh pass over its text
-     * and rows would give: 0, or -errno and the text says where not. For tests; slow. */
+     * and rows would give: 0, or -errno (-EBADMSG where it is not) and the text says where. For
+     * tests; slow. */
     int (*check)(struct se_drafter *drafter);
 
     void (*close)(struct se_drafter *drafter);
@@ -41,12 +54,13 @@ struct se_drafter_ops {
 struct se_drafter {
     const struct se_drafter_ops *ops;
     uint32_t vocab;    /* ids it knows: others cannot be fed */
-    uint32_t context;  /* positions it has */
+    uint32_t context;  /* positions it has; UINT32_MAX: any number */
     uint32_t max_rows; /* of a call */
     uint32_t len;      /* ids of text it has seen */
     uint32_t rows;     /* open */
-    /* How successors are ranked: log_softmax(sharpen * (logit / temp + noise)), and with
-     * sharpen 0 plainly. Set before the first call of a text. */
+    /* How successors are ranked: by log_softmax(sharpen * (logit / temp + noise)); with sharpen 0
+     * by log_softmax(logit / temp); with temp 0, which is what a new drafter has, as published:
+     * log_softmax(logit). Set before the first call of a text. */
     struct se_sampling sampling;
     float sharpen;
 };
@@ -55,7 +69,9 @@ struct se_drafter {
 int se_drafter_check(struct se_drafter *drafter);
 void se_drafter_close(struct se_drafter *drafter); /* NULL is fine */
 
-/* A draft model. The engine has at least max_rows rows and outlives it; nobody else uses it. */
+/* A draft model. The engine has at least max_rows rows and outlives it; nobody else uses it.
+ * vocab is the model's, or less: then what lies beyond is never named. Its pool needs pages for
+ * the text and all open rows; while check() runs, twice those and two more. */
 struct se_engine;
 int se_drafter_model(struct se_drafter **out, struct se_engine *engine, uint32_t vocab,
                      uint32_t context, uint32_t max_rows);

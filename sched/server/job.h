@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sched/server/job.h - one step on its way: whose rows are in it, and what came of them.
  *
- * Memory is taken once. The server fills a job, the engine's side runs it, the server reads it;
- * nobody touches it out of turn. */
+ * Memory is taken once, but for chores, whose list grows. The server fills a job, the engine's
+ * side runs it, the server reads it; nobody touches it out of turn. */
 #ifndef SE_SCHED_SERVER_JOB_H
 #define SE_SCHED_SERVER_JOB_H
 
@@ -25,24 +25,26 @@ struct se_job {
     uint32_t *token; /* of prompts: a copy, for the session's own list may grow meanwhile */
     uint32_t n_tokens;
     uint32_t rows, prefill_rows, max_rows;
-    struct se_chore *chore;
+    struct se_chore *chore; /* in order, before the step; those that are done leave the list */
     uint32_t n_chores;
     size_t chore_cap;
 
     /* Results. */
-    int result;    /* of se_step(), 0 when there were no rows */
-    char why[160]; /* of a result below 0 */
-    uint64_t begun_ns, ended_ns;
+    int result;                  /* of se_step(), SE_KV_FULL as well; 0 when there were no parts */
+    char why[160];               /* of a result below 0 */
+    uint64_t begun_ns, ended_ns; /* taken, given (stepper.h) */
 };
 enum { SE_JOB_PREFILL = UINT32_MAX };
 
+/* An empty one: room for max_parts parts and max_rows tokens, both at least 1. 0 or -ENOMEM. */
 int se_job_init(struct se_job *job, uint32_t max_parts, uint32_t max_rows);
+/* One that is zeroed or was finished already is fine. */
 void se_job_fini(struct se_job *job);
 
-/* Empties it. */
+/* Empties it: parts, tokens, chores and results. */
 void se_job_reset(struct se_job *job);
 
-/* 0 or -ENOMEM. */
+/* One chore more, behind the others. 0, or -ENOMEM and the job stays as it was. */
 int se_job_chore(struct se_job *job, struct se_seq *seq, uint32_t keep, bool free);
 
 #endif

@@ -22,7 +22,7 @@ struct se_server {
     struct se_peers peers;
     struct se_sessions sessions;
     struct se_pipeline pipeline;
-    uint32_t context;  /* ids that a text may come to */
+    uint32_t context; /* ids that a text may come to */
     bool draining;
     uint64_t swept_ns; /* when sessions were last looked through */
     uint32_t swept;    /* up to which */

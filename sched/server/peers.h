@@ -12,11 +12,12 @@
 enum { SE_PEER_NONE = UINT32_MAX };
 
 struct se_peer {
-    se_link_peer handle;     /* 0: free */
-    uint32_t first_session;  /* of its sessions, or SE_SESSION_NONE */
+    se_link_peer handle;    /* 0: free */
+    uint32_t first_session; /* of its sessions, or SE_SESSION_NONE */
     uint32_t n_sessions;
     uint32_t faults;
-    float credit;            /* frames it may send now */
+    uint32_t flooded; /* frames beyond its rate */
+    float credit;     /* frames it may send now */
     uint64_t credited_ns;
     uint32_t next_free;
 };

@@ -47,6 +47,7 @@ struct se_pipeline {
     float busy;        /* share of time the engine ran lately */
     bool stuck;        /* nothing that is ready finds pages */
 
+    char why[160]; /* the last step failed, if it did */
     uint64_t steps;
     uint32_t passed_max;
     struct se_server_step last; /* the step that was settled last */

@@ -191,7 +191,7 @@ static bool answer(struct se_server *s, uint32_t at, uint64_t now_ns)
     se_slot_unlink(&p->slots, &p->slots.done, at);
     session->slot = SE_SLOT_NONE;
     se_pipeline_answered(p, slot->session, now_ns);
-    if (session->ahead > 0 && session->peer != 0 && !s->draining && session->n + 1 < s->context)
+    if (session->ahead > 0 && session->peer != 0 && !s->draining && session->n < s->context)
         push_on(s, at, now_ns);
     else
         se_slot_release(&p->slots, at);

@@ -382,14 +382,27 @@ static void parts_get_what_they_ask_for(void **state)
         se_seq_free(seq[i]);
 }
 
-static void noised_ranking_is_that_of_the_formula(void **state)
+/* The best n of a row are those of score[], whose log-probabilities they have. */
+static void assert_ranking(const double *score, const uint32_t *id, const float *logprob,
+                           uint32_t n)
+{
+    double whole = 0;
+    for (uint32_t i = 0; i < VOCAB; i++)
+        whole += exp(score[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_true(fabs((double)logprob[i] - (score[id[i]] - log(whole))) < 1e-4);
+        assert_true(i == 0 || score[id[i]] <= score[id[i - 1]] + 1e-4);
+    }
+}
+
+static void rankings_are_those_of_the_formulas(void **state)
 {
     static float logits[VOCAB], logprob[VOCAB];
     const struct se_sampling s = { .temp = 0.7, .top_p = 1, .seed = 99 };
     const struct se_sampling greedy = SE_SAMPLING_GREEDY;
-    uint32_t id[VOCAB], token[9] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+    uint32_t id[VOCAB], token[9] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 }, path[1];
     struct se_seq *seq = new_seq();
-    double score[VOCAB], whole = 0;
+    double score[VOCAB];
     (void)state;
     prefill(seq, token, 8);
     struct se_part part = {
@@ -397,27 +410,22 @@ static void noised_ranking_is_that_of_the_formula(void **state)
     };
     step(&part, 1);
     se_seq_drop(seq, 0);
-    part = (struct se_part){ .seq = seq,
-                             .token = token + 8,
-                             .n_rows = 1,
-                             .want = SE_WANT_TOPK,
-                             .k = 10,
-                             .topk_id = id,
-                             .topk_logprob = logprob,
-                             .sharpen = 2,
-                             .sampling = &s };
-    step(&part, 1);
-    for (uint32_t i = 0; i < VOCAB; i++) { /* the noise of the position that comes next */
-        score[i] = 2 * ((double)logits[i] / s.temp + (double)se_gumbel(s.seed, 9, i));
-        whole += exp(score[i]);
-    }
-    for (uint32_t i = 0; i < 10; i++) {
-        assert_true(fabs((double)logprob[i] - (score[id[i]] - log(whole))) < 1e-4);
-        assert_true(i == 0 || score[id[i]] <= score[id[i - 1]] + 1e-4);
-    }
-    /* Its best is the token that a verdict samples there. */
-    uint32_t path[1], best = id[0];
+    struct se_part ranked = { .seq = seq,
+                              .token = token + 8,
+                              .n_rows = 1,
+                              .want = SE_WANT_TOPK,
+                              .k = 10,
+                              .topk_id = id,
+                              .topk_logprob = logprob,
+                              .sharpen = 2,
+                              .sampling = &s };
+    step(&ranked, 1);
     se_seq_drop(seq, 0);
+    for (uint32_t i = 0; i < VOCAB; i++) /* the noise of the position that comes next */
+        score[i] = 2 * ((double)logits[i] / s.temp + (double)se_gumbel(s.seed, 9, i));
+    assert_ranking(score, id, logprob, 10);
+    /* Its best is the token that a verdict samples there. */
+    uint32_t best = id[0];
     part = (struct se_part){ .seq = seq,
                              .token = token + 8,
                              .n_rows = 1,
@@ -426,19 +434,22 @@ static void noised_ranking_is_that_of_the_formula(void **state)
                              .path = path };
     step(&part, 1);
     assert_int_equal(part.bonus, best);
-    /* At temperature 0 there is no noise. */
     se_seq_rewind(seq, 8);
-    part = (struct se_part){ .seq = seq,
-                             .token = token + 8,
-                             .n_rows = 1,
-                             .want = SE_WANT_TOPK,
-                             .k = 1,
-                             .topk_id = id,
-                             .topk_logprob = logprob,
-                             .sharpen = 2,
-                             .sampling = &greedy };
-    step(&part, 1);
-    assert_true(logprob[0] == logits[id[0]] - se_softmax_pick()->logsumexp(logits, VOCAB));
+    /* A temperature without noise. */
+    ranked.sharpen = 0;
+    step(&ranked, 1);
+    se_seq_drop(seq, 0);
+    for (uint32_t i = 0; i < VOCAB; i++)
+        score[i] = (double)logits[i] / s.temp;
+    assert_ranking(score, id, logprob, 10);
+    /* At temperature 0 there is neither, and without settings as well. */
+    for (int i = 0; i < 3; i++) {
+        ranked.sharpen = i == 0 ? 2 : 0;
+        ranked.sampling = i == 2 ? NULL : &greedy;
+        step(&ranked, 1);
+        se_seq_drop(seq, 0);
+        assert_true(logprob[0] == logits[id[0]] - se_softmax_pick()->logsumexp(logits, VOCAB));
+    }
     se_seq_free(seq);
 }
 
@@ -598,7 +609,7 @@ int main(void)
         cmocka_unit_test(weights_that_hold_nan_are_found_in_the_step),
         cmocka_unit_test(a_mapped_nan_is_named_by_the_step),
         cmocka_unit_test(parts_get_what_they_ask_for),
-        cmocka_unit_test(noised_ranking_is_that_of_the_formula),
+        cmocka_unit_test(rankings_are_those_of_the_formulas),
         cmocka_unit_test(the_text_does_not_depend_on_the_draft),
         cmocka_unit_test(options_out_of_range_are_refused),
     };
