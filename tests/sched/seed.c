@@ -6,7 +6,7 @@
 
 #include "runtime/base/clock.h"
 
-uint64_t test_seed(void)
+uint64_t seed_of_test(void)
 {
     const char *text = getenv("SE_TEST_SEED");
     const uint64_t seed = text ? strtoull(text, NULL, 0) : se_clock_ns();

@@ -6,6 +6,6 @@
 #include <stdint.h>
 
 /* SE_TEST_SEED, or one of the clock's; printed, so that a failure can be repeated. */
-uint64_t test_seed(void);
+uint64_t seed_of_test(void);
 
 #endif

@@ -142,7 +142,7 @@ static void ends_of_the_range(void **state)
 
 int main(void)
 {
-    seed = test_seed();
+    seed = seed_of_test();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_known_at_first), cmocka_unit_test(one_point),
         cmocka_unit_test(lines_between_points),      cmocka_unit_test(small_steps_are_told_apart),

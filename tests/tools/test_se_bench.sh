@@ -21,7 +21,7 @@ usage() {
     refuses 2 'no verb "wires".*wire' wires
     refuses 2 'no option "--json" before the verb' --json
     refuses 2 'one word too many' wire 32
-    refuses 2 'no such option; there are .*--nodes' wire --node 32
+    refuses 2 'no such option; did you mean --nodes' wire --node 32
     refuses 2 'nodes.*out of range' wire --nodes 1024
     refuses 2 'vocab.*out of range' wire --vocab 0
     refuses 2 'repeat.*out of range' wire --repeat 0
