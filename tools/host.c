@@ -250,12 +250,24 @@ static int open_server(struct se_host *host)
     return r < 0 ? se_trace(r) : 0;
 }
 
+static int open_stat(struct se_host *host)
+{
+    const char *name = host->o.stat;
+    int r = se_stat_create(&host->stat, name, se_counter_labels, SE_COUNT_END);
+    if (r == -EEXIST && host->o.stat_else) {
+        name = host->o.stat_else;
+        r = se_stat_create(&host->stat, name, se_counter_labels, SE_COUNT_END);
+    }
+    host->facts.stat = r == 0 ? name : NULL;
+    return r < 0 ? se_trace(r) : 0;
+}
+
 static int open_outside(struct se_host *host)
 {
     struct se_stepper_options stepper = {
         .engine = host->rig.engine, .idle = host->o.idle, .wake = on_job, .wake_context = host
     };
-    int r = se_stat_create(&host->stat, host->o.stat, se_counter_labels, SE_COUNT_END);
+    int r = open_stat(host);
     if (r == 0 && host->o.step_log)
         r = se_step_log_open(&host->step_log, host->o.step_log);
     if (r == 0)
@@ -285,6 +297,7 @@ static void close_outside(struct se_host *host)
     host->step_log = NULL;
     host->stat = NULL;
     host->facts.url = NULL;
+    host->facts.stat = NULL;
 }
 
 int se_host_listen(struct se_host *host)

@@ -31,8 +31,9 @@ struct se_host_options {
     uint32_t max_nodes;    /* of a tree, root included; cut to max_rows */
     struct se_server_live live;
     struct se_idle_options idle;
-    const char *stat;     /* name of the page of counters in /dev/shm; NULL: nobody sees it */
-    const char *step_log; /* file to which each step adds a line (step_log.h), or NULL */
+    const char *stat;      /* name of the page of counters in /dev/shm; NULL: nobody sees it */
+    const char *stat_else; /* another, for when a process that lives has that one; or NULL */
+    const char *step_log;  /* file to which each step adds a line (step_log.h), or NULL */
     struct se_server_watch watch;
 };
 /* The defaults: no folder, stored weights on every processor, loop://local, 64 sessions, steps of
@@ -70,9 +71,10 @@ void se_host_set_live(struct se_host *host, const struct se_server_live *live);
 /* At any moment but in run; nothing is left behind. NULL is fine. */
 void se_host_close(struct se_host *host);
 
-/* What came of the options. The same from load on, the URL from listen on. Any thread. */
+/* What came of the options. The same from load on, url and stat from listen on. Any thread. */
 struct se_host_facts {
     const char *url;     /* to connect to; those of several with commas between, NULL before */
+    const char *stat;    /* name of the page of counters, or NULL */
     const char *backend; /* "cpu (avx512 vnni bf16)" */
     const char *weights; /* "bf16" */
     const char *kv;      /* "f16" */
