@@ -84,6 +84,14 @@ int se_server_new(struct se_server **out, const struct se_server_options *option
     return 0;
 }
 
+/* Sequences that were to be given up, and were not. */
+static void free_given_up(const struct se_job *job)
+{
+    for (uint32_t i = 0; i < job->n_chores; i++)
+        if (job->chore[i].free)
+            se_seq_free(job->chore[i].seq);
+}
+
 /* Nothing runs any more: the sequences are ours now. */
 void se_server_free(struct se_server *s)
 {
@@ -92,9 +100,9 @@ void se_server_free(struct se_server *s)
     for (uint32_t i = 0; i < s->sessions.used; i++)
         if (s->sessions.session[i].id != 0 || s->sessions.session[i].seq)
             se_seq_free(s->sessions.session[i].seq);
-    for (uint32_t i = 0; i < s->pipeline.chores.n_chores; i++)
-        if (s->pipeline.chores.chore[i].free)
-            se_seq_free(s->pipeline.chores.chore[i].seq);
+    free_given_up(&s->pipeline.chores);
+    for (int i = 0; i < SE_PIPELINE_JOBS; i++)
+        free_given_up(&s->pipeline.job[i]);
     se_pipeline_fini(&s->pipeline);
     se_sessions_fini(&s->sessions);
     se_peers_fini(&s->peers);
