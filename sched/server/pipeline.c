@@ -669,8 +669,9 @@ static bool refill(struct se_pipeline *p, uint64_t now_ns)
         return false;
     uint32_t parts = job->n_parts, chores = job->n_chores;
     fill(p, job);
-    offer(p, job, now_ns);
-    return job->n_parts > parts || job->n_chores > chores;
+    bool more = job->n_parts > parts || job->n_chores > chores;
+    offer(p, job, now_ns); /* from here on it may run */
+    return more;
 }
 
 /* When the engine will be free: now, or when the steps that were launched are likely to end. */
