@@ -233,7 +233,7 @@ void se_server_wake(void *server)
 static int park(struct se_server *s, bool (*stop)(void *context), void *context)
 {
     /* [server.sleep] acquire and release: what a wake before this is for is seen by stop() and
-     * the work below; a wake after it rings the link. */
+     * the work below, and so is what stop() itself does; a wake after it rings the link. */
     atomic_exchange_explicit(&s->asleep, 1, memory_order_acq_rel);
     bool stops = stop(context);
     int r = stops ? 0 : se_server_work(s);
@@ -264,10 +264,12 @@ int se_server_run(struct se_server *s, struct se_idle_options options, bool (*st
     return 0;
 }
 
-void se_server_set_live(struct se_server *s, const struct se_server_live *live)
+int se_server_set_live(struct se_server *s, const struct se_server_live *live)
 {
-    if (check_live(live) == 0)
+    int r = check_live(live);
+    if (r == 0)
         s->live = *live;
+    return r;
 }
 
 void se_server_drain(struct se_server *s)
