@@ -226,10 +226,10 @@ static void on_hello(const struct asks *a, const struct se_wire_hello *h)
     struct se_server *s = a->s;
     uint32_t at = se_session_find_nonce(&s->sessions, h->nonce);
     struct se_session *session = at == SE_SESSION_NONE ? NULL : se_server_session(s, at);
-    /* A repeat: its WELCOME was lost, or the link with it. */
-    if (session && session->round == 0 && session->n == 0 && !session->closing) {
-        if (session->peer != a->peer)
-            se_desk_attach(s, at, a->peer, a->now_ns);
+    /* A repeat: its WELCOME was lost. Another edge that comes with the same number, by chance or
+     * because it guessed well, opens a session of its own, with what it asks for. */
+    if (session && session->peer == a->peer && session->round == 0 && session->n == 0 &&
+        !session->closing) {
         se_say_welcome(s, at, a->now_ns);
         return;
     }
