@@ -190,21 +190,41 @@ static bool say_leaving(const struct asks *a, enum se_wire_type about, uint64_t 
     return false;
 }
 
-/* The one that was parked longest makes room. */
-static bool evict_parked(struct se_server *s, uint64_t now_ns)
+/* Whether somebody else may have its place: its edge is gone, or has been silent for as long as
+ * one that is gone would be waited for. */
+static bool can_go(const struct se_server *s, const struct se_session *session, uint64_t now_ns)
 {
-    uint32_t oldest = SE_SESSION_NONE;
+    if (session->id == 0 || session->closing || session->in_job)
+        return false;
+    return session->peer == 0 || (session->slot == SE_SLOT_NONE &&
+                                  now_ns - session->heard_ns >= s->live.park_ns);
+}
+
+/* Parked before silent, and the longest first. */
+static bool goes_before(const struct se_session *a, const struct se_session *b)
+{
+    bool parked = a->peer == 0, other = b->peer == 0;
+    return parked != other ? parked : a->heard_ns < b->heard_ns;
+}
+
+/* One of an edge's sessions (0: of anybody's) makes room. */
+static bool evict(struct se_server *s, se_link_peer of, uint64_t now_ns)
+{
+    struct se_wire bye = { .type = SE_WIRE_BYE, .bye = { .reason = SE_WIRE_BYE_EVICTED } };
+    uint32_t first = SE_SESSION_NONE;
     for (uint32_t i = 0; i < s->sessions.used; i++) {
         const struct se_session *session = se_server_session(s, i);
-        if (session->id != 0 && session->peer == 0 && !session->closing && !session->in_job &&
-            (oldest == SE_SESSION_NONE ||
-             session->heard_ns < se_server_session(s, oldest)->heard_ns))
-            oldest = i;
+        if ((of == 0 || session->peer == of) && can_go(s, session, now_ns) &&
+            (first == SE_SESSION_NONE || goes_before(session, se_server_session(s, first))))
+            first = i;
     }
-    if (oldest == SE_SESSION_NONE)
+    if (first == SE_SESSION_NONE)
         return false;
+    bye.session = se_server_session(s, first)->id;
+    if (se_server_session(s, first)->peer != 0)
+        se_say(s, se_server_session(s, first)->peer, &bye);
     se_server_count(s, SE_COUNT_EXPIRED, 1);
-    close_session(s, oldest, now_ns);
+    close_session(s, first, now_ns);
     return true;
 }
 
@@ -214,9 +234,10 @@ static bool has_place(const struct asks *a, const struct se_wire_hello *h)
     uint32_t number = se_peer_find(&s->peers, a->peer);
     if (s->draining)
         return say_leaving(a, SE_WIRE_HELLO, h->nonce, 0);
-    if (number == SE_PEER_NONE || s->peers.peer[number].n_sessions >= s->live.peer_sessions)
+    if (number == SE_PEER_NONE || (s->peers.peer[number].n_sessions >= s->live.peer_sessions &&
+                                   !evict(s, a->peer, a->now_ns)))
         return say_busy(a, SE_WIRE_HELLO, h->nonce, 0, "too many sessions of one edge");
-    if (s->sessions.n >= s->o.max_sessions && !evict_parked(s, a->now_ns))
+    if (s->sessions.n >= s->o.max_sessions && !evict(s, 0, a->now_ns))
         return say_busy(a, SE_WIRE_HELLO, h->nonce, 0, "every session is taken");
     return true;
 }
