@@ -49,7 +49,7 @@ static const struct se_conf_row rows[] = {
     { "longest", 0, SE_CONF_UINT, offsetof(struct options, longest), "4", 1, 16, "N",
       "ids that the ngram drafter looks for" },
     { "sharpen", 'k', SE_CONF_REAL, offsetof(struct options, sharpen), "2", 0, 1000, "K",
-      "the draft ranks by K * (logit / T + noise); 0: by logit / T" },
+      "the draft ranks by K * (logit / T + noise), or so (drafter.h); 0: by logit / T" },
     { "published", 0, SE_CONF_FLAG, offsetof(struct options, published), NULL, 0, 0, NULL,
       "the draft ranks by its plain logits, whatever K says" },
     { "budget", 'b', SE_CONF_UINT, offsetof(struct options, budget), "32", 1, 1023, "N",
@@ -277,7 +277,7 @@ static int run_prompt(struct bench *b, const char *prompt, uint32_t number)
     b->sampling.seed = b->o.seed + number;
     b->drafter->sampling = b->sampling;
     b->drafter->sampling.temp = b->o.published ? 0 : b->sampling.temp;
-    b->drafter->sharpen = (float)b->o.sharpen;
+    b->drafter->sharpen = b->o.published ? 0 : (float)b->o.sharpen;
     se_draft_cut(&b->draft, 0);
     r = decode(b);
     if (r == 0)
