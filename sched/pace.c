@@ -74,12 +74,24 @@ static double beyond(const struct se_pace *pace, double rows)
     return between(rows, (double)pace->line[back].rows, (double)pace->line[back].ns, x1, y1);
 }
 
+/* The first point with more rows, or n_line. */
+static uint32_t find_above(const struct se_pace *pace, double rows)
+{
+    uint32_t low = 0, high = pace->n_line;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if ((double)pace->line[middle].rows <= rows)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 uint64_t se_pace_ns(const struct se_pace *pace, uint32_t rows)
 {
     const double x = rows;
-    uint32_t above = 0; /* the first point with more rows */
-    while (above < pace->n_line && (double)pace->line[above].rows <= x)
-        above++;
+    const uint32_t above = find_above(pace, x);
     if (pace->n_line == 0)
         return 0;
     if (above == 0)

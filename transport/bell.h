@@ -19,7 +19,10 @@ void se_bell_init(struct se_bell *bell);
 /* Any thread. What it wrote before is seen by the thread that the ring awakes. */
 void se_bell_ring(struct se_bell *bell);
 
-/* One thread. True: it was rung, or a signal came. False: ns passed. */
+/* The sleeper's look without a sleep: true when it was rung, and forgets the ring. */
+bool se_bell_heard(struct se_bell *bell);
+
+/* One thread, the sleeper. True: it was rung, or a signal came. False: ns passed. */
 bool se_bell_wait(struct se_bell *bell, uint64_t ns);
 
 #endif

@@ -174,7 +174,7 @@ static int faulty_wait(struct se_link *link, uint64_t ns)
 
 static void faulty_wake(struct se_link *link) { se_link_wake(((struct faulty *)link)->inner); }
 
-static void faulty_drop(struct se_link *link, se_link_peer peer)
+static bool faulty_drop(struct se_link *link, se_link_peer peer)
 {
     struct faulty *f = (struct faulty *)link;
     uint32_t n = 0;
@@ -185,7 +185,7 @@ static void faulty_drop(struct se_link *link, se_link_peer peer)
             f->in.held[n++] = f->in.held[i];
     }
     f->in.n = n;
-    se_link_drop(f->inner, peer);
+    return f->inner->ops->drop(f->inner, peer);
 }
 
 /* What is held is sent now, before the link behind takes no more. */
@@ -240,7 +240,8 @@ int se_faulty_wrap(struct se_link **out, struct se_link *inner,
     struct faulty *f = se_mem_zero(1, sizeof(*f));
     if (f == NULL)
         return se_trace(-ENOMEM);
-    f->link = (struct se_link){ &faulty_ops, inner->frame_max_b };
+    f->link.ops = &faulty_ops;
+    f->link.frame_max_b = inner->frame_max_b;
     f->inner = inner;
     f->options = *options;
     se_rng_init(&f->rng, options->seed, SE_RNG_TEST);

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/err.h"
+#include "transport/joint.h"
 #include "transport/loop.h"
+#include "transport/shm.h"
 #include "transport/zmq.h"
 
 static const struct {
@@ -15,11 +20,13 @@ static const struct {
     const struct se_link_ops *ops;
 } kinds[] = {
     { "loop", &se_loop_ops },
+    { "shm", &se_shm_ops },
     { "tcp", &se_zmq_ops },
     { "ipc", &se_zmq_ops },
 };
-enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]), SCHEMES_B = 64 };
+enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]), SCHEMES_B = 64, LOOKS = 16 };
 static const char after_scheme[] = "://";
+_Static_assert(SE_JOINT_MAX >= (int)N_KINDS, "a server may listen on all kinds");
 
 struct se_link_options se_link_options(struct se_frames *frames)
 {
@@ -86,37 +93,95 @@ static int check_options(const struct se_link_options *o)
     return 0;
 }
 
-static int find_all(const char *url, bool several, const struct se_link_options *options,
-                    const struct se_link_ops **out)
+/* The URLs of one kind, with commas between them. */
+struct group {
+    const struct se_link_ops *ops;
+    char *urls;
+};
+
+static int add_to_group(struct group *group, const char *url, const char *end)
 {
-    int r = check_options(options);
-    const struct se_link_ops *ops = NULL, *first = NULL;
-    for (const char *at = url; r == 0; at++) {
+    char *urls = NULL;
+    const int len = (int)(end - url);
+    if (asprintf(&urls, "%s%s%.*s", group->urls ? group->urls : "", group->urls ? "," : "", len,
+                 url) < 0)
+        return se_trace(-ENOMEM);
+    free(group->urls);
+    group->urls = urls;
+    return 0;
+}
+
+/* Sorts the URLs by kind; how many there are, or -errno. Kinds that were found first come
+ * first. */
+static int find_groups(const char *url, struct group *group)
+{
+    const struct se_link_ops *ops;
+    int n = 0;
+    for (const char *at = url;; at++) {
         const char *end = strchrnul(at, ',');
-        r = find_kind(at, end, &ops);
-        if (r == 0 && first != NULL && (!several || ops != first))
-            r = se_fail(-EINVAL, "'%s': %s", url,
-                        several ? "URLs of different kinds" : "an edge connects to one URL");
-        first = ops;
+        int i = 0, r = find_kind(at, end, &ops);
+        while (i < n && r == 0 && group[i].ops != ops)
+            i++;
+        if (i == n && r == 0)
+            group[n++].ops = ops;
+        if (r == 0)
+            r = add_to_group(&group[i], at, end);
+        if (r < 0)
+            return r;
         at = end;
         if (*end == 0)
-            break;
+            return n;
     }
-    *out = first;
+}
+
+static int check_groups(const char *url, const struct group *group, int n)
+{
+    for (int i = 0; n > 1 && i < n; i++) {
+        if (group[i].ops->arm == NULL)
+            return se_fail(-EINVAL, "'%s': nobody can listen on %s and on another kind at once",
+                           url, group[i].ops->name);
+    }
+    return 0;
+}
+
+static int listen_on(struct se_link **out, const struct group *group, int n,
+                     const struct se_link_options *options)
+{
+    struct se_link *member[N_KINDS];
+    int r = 0, opened = 0;
+    if (n == 1)
+        return group[0].ops->listen(out, group[0].urls, options);
+    while (opened < n && r == 0) {
+        r = group[opened].ops->listen(&member[opened], group[opened].urls, options);
+        opened += r == 0;
+    }
+    if (r == 0)
+        r = se_joint_new(out, member, (uint32_t)n, options);
+    while (r < 0 && opened > 0)
+        se_link_fini(member[--opened]);
     return r;
 }
 
 int se_link_listen(struct se_link **out, const char *url, const struct se_link_options *options)
 {
-    const struct se_link_ops *ops;
-    int r = find_all(url, true, options, &ops);
-    return r < 0 ? se_trace(r) : ops->listen(out, url, options);
+    struct group group[N_KINDS] = { { NULL, NULL } };
+    int r = check_options(options);
+    const int n = r < 0 ? r : find_groups(url, group);
+    r = n < 0 ? n : check_groups(url, group, n);
+    r = r < 0 ? se_trace(r) : listen_on(out, group, n, options);
+    for (int i = 0; i < N_KINDS; i++)
+        free(group[i].urls);
+    return r;
 }
 
 int se_link_connect(struct se_link **out, const char *url, const struct se_link_options *options)
 {
     const struct se_link_ops *ops;
-    int r = find_all(url, false, options, &ops);
+    int r = check_options(options);
+    if (r == 0 && url[strcspn(url, ",")] != 0)
+        r = se_fail(-EINVAL, "'%s': an edge connects to one URL", url);
+    if (r == 0)
+        r = find_kind(url, url + strlen(url), &ops);
     return r < 0 ? se_trace(r) : ops->connect(out, url, options);
 }
 
@@ -135,9 +200,78 @@ int se_link_recv(struct se_link *link, se_link_peer *peer, struct se_frame **out
     return link->ops->recv(link, peer, out);
 }
 
-int se_link_wait(struct se_link *link, uint64_t ns) { return link->ops->wait(link, ns); }
+int se_link_base_init(struct se_link *link, const struct se_link_ops *ops,
+                      const struct se_link_options *options)
+{
+    link->ops = ops;
+    link->frame_max_b = options->frame_max_b;
+    link->spin_ns = options->spin_ns;
+    return se_alarm_init(&link->alarm);
+}
 
-void se_link_wake(struct se_link *link) { link->ops->wake(link); }
+void se_link_base_fini(struct se_link *link) { se_alarm_fini(&link->alarm); }
+
+void se_link_watch(struct se_link_sleep *sleep, int fd)
+{
+    assert(sleep->n < SE_LINK_FDS_MAX);
+    sleep->of[sleep->n++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+/* Tells the processor that this is a spin. */
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* True when there was something before ns have passed. The clock is read now and then: it
+ * costs more than a look. */
+static bool spin(struct se_link *link, uint64_t ns)
+{
+    const uint64_t start = se_clock_ns();
+    do {
+        for (int i = 0; i < LOOKS; i++) {
+            if (link->ops->ready(link) || (link->ops->arm && se_alarm_heard(&link->alarm)))
+                return true;
+            relax();
+        }
+    } while (se_clock_ns() - start < ns);
+    return false;
+}
+
+/* Asleep on descriptors. */
+static int sleep_on(struct se_link *link, uint64_t ns)
+{
+    struct se_link_sleep sleep = { .n = 1, .ns = ns };
+    if (link->ops->arm(link, &sleep))
+        return 0;
+    const int r = se_alarm_wait(&link->alarm, sleep.of, sleep.n, sleep.ns);
+    if (r < 0)
+        return se_fail(r, "'%s': cannot wait: %s", se_link_url(link), strerror(-r));
+    return r > 0 || sleep.ns < ns ? 0 : SE_LINK_AGAIN;
+}
+
+int se_link_wait(struct se_link *link, uint64_t ns)
+{
+    if (link->spin_ns > 0 && link->ops->ready != NULL) {
+        const uint64_t first = link->spin_ns < ns ? link->spin_ns : ns;
+        if (spin(link, first))
+            return 0;
+        ns -= first;
+    }
+    return link->ops->arm != NULL ? sleep_on(link, ns) : link->ops->wait(link, ns);
+}
+
+void se_link_wake(struct se_link *link)
+{
+    if (link->ops->arm != NULL)
+        se_alarm_ring(&link->alarm);
+    else
+        link->ops->wake(link);
+}
 
 void se_link_drop(struct se_link *link, se_link_peer peer) { link->ops->drop(link, peer); }
 

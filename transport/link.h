@@ -19,9 +19,12 @@
 #ifndef SE_TRANSPORT_LINK_H
 #define SE_TRANSPORT_LINK_H
 
+#include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "transport/alarm.h"
 #include "transport/frame.h"
 
 enum {                    /* outcomes to handle on the spot; < 0 is -errno */
@@ -36,6 +39,8 @@ enum {                    /* outcomes to handle on the spot; < 0 is -errno */
  * cannot reach a newcomer. An edge's only peer is SE_LINK_SERVER. */
 typedef uint64_t se_link_peer;
 #define SE_LINK_SERVER ((se_link_peer)0)
+/* Links leave this byte of a handle zero; where several are joined it says which it is. */
+enum { SE_LINK_PEER_TAG_SHIFT = 24 };
 
 struct se_link_options {
     struct se_frames *frames; /* where recv gets frames; outlives the link */
@@ -47,13 +52,24 @@ struct se_link_options {
     uint64_t silence_ns;      /* without one so long, the connection is lost */
     uint64_t retry_ns;        /* first pause before connecting again; doubles */
     uint64_t retry_max_ns;    /* up to this */
+    uint64_t spin_ns;         /* wait looks for so long before it sleeps */
 };
 
 /* The defaults: frames of the pool's size, 64 to a queue, 1024 peers, a heartbeat each
- * 2 s, lost after 6 s, retries after 50 ms up to 2 s. */
+ * 2 s, lost after 6 s, retries after 50 ms up to 2 s, no spin. A spin keeps a processor busy
+ * and saves the time that waking one takes; it pays where the other end spins too, and
+ * never beside a library's own thread that has no other processor. */
 struct se_link_options se_link_options(struct se_frames *frames);
 
 struct se_link;
+
+/* What a thread is about to sleep on: of[1..n-1], and of[0] is for what wakes it. */
+enum { SE_LINK_FDS_MAX = 16 };
+struct se_link_sleep {
+    struct pollfd of[SE_LINK_FDS_MAX];
+    uint32_t n;
+    uint64_t ns; /* no longer than this */
+};
 
 struct se_link_ops {
     const char *name; /* as in its URLs */
@@ -72,17 +88,25 @@ struct se_link_ops {
      * GONE set *peer and leave *out alone. AGAIN, DRY, CLOSED. */
     int (*recv)(struct se_link *link, se_link_peer *peer, struct se_frame **out);
 
-    /* Sleeps until recv may have something, se_link_wake() or a signal (all 0), or until ns
-     * have passed (AGAIN). May return 0 for nothing, but not twice for the same nothing. It
-     * does not wait for room: who was told AGAIN by send tries on its next turn. */
-    int (*wait)(struct se_link *link, uint64_t ns);
+    /* True when recv may have something now. Sleeps never, and is cheap enough to be called
+     * over and over. (optional) Without it nobody spins. */
+    bool (*ready)(struct se_link *link);
 
-    /* Ends the wait that goes on, or the next one. Any thread, until fini. */
+    /* Either this, where a link can be slept on by descriptors: true when recv may have
+     * something now; else adds with se_link_watch() what to sleep on, lowers sleep->ns to when
+     * recv has something to do by itself, and sees to it that what comes after this look is
+     * seen by the descriptors. Only such links can be joined, and se_link_wait() is written
+     * once for all of them. */
+    bool (*arm)(struct se_link *link, struct se_link_sleep *sleep);
+
+    /* Or these two, where it has a way of its own; se_link_wait() and se_link_wake(). */
+    int (*wait)(struct se_link *link, uint64_t ns);
     void (*wake)(struct se_link *link);
 
     /* Server: has no more to do with this peer. What it sent or sends is dropped, it is not
-     * reported again, send says GONE. Where the link can, it is disconnected. */
-    void (*drop)(struct se_link *link, se_link_peer peer);
+     * reported again, send says GONE. Where the link can, it is disconnected. False when
+     * there was no such peer. */
+    bool (*drop)(struct se_link *link, se_link_peer peer);
 
     /* No new peers, and no new frames to send. What has arrived can still be received. */
     void (*close)(struct se_link *link);
@@ -95,7 +119,8 @@ struct se_link_ops {
     /* At any moment; what is under way is lost, and its frames are put. */
     void (*fini)(struct se_link *link);
 
-    /* The URL to connect to, with the port that was chosen for port 0 ("tcp://...:0"). */
+    /* The URL to connect to, with the port that was chosen for port 0 ("tcp://...:0"); of a
+     * server that listens on several, all of them. */
     const char *(*url)(const struct se_link *link);
 };
 
@@ -103,24 +128,44 @@ struct se_link_ops {
 struct se_link {
     const struct se_link_ops *ops;
     uint32_t frame_max_b;
+    uint64_t spin_ns;
+    struct se_alarm alarm; /* of links with arm */
 };
 
-/* By URL: "loop://NAME", in one process; "tcp://HOST:PORT", HOST a name, an IPv4 address, an
- * IPv6 address in brackets, or, to listen, "*"; "ipc:///PATH". A server may listen on several
- * URLs of one kind, separated by commas. -EPROTONOSUPPORT for a scheme that nobody knows or
- * that is not built in, -EINVAL for a URL that cannot be read. */
+/* For links with arm: the beginning that each has, and its end. 0 or -errno, and
+ * se_link_base_fini() is right after either. */
+int se_link_base_init(struct se_link *link, const struct se_link_ops *ops,
+                      const struct se_link_options *options);
+void se_link_base_fini(struct se_link *link);
+
+/* For arm: sleep on this descriptor too, until there is something to read or it hangs up. */
+void se_link_watch(struct se_link_sleep *sleep, int fd);
+
+/* By URL: "loop://NAME", in one process; "shm:///PATH", in one machine; "tcp://HOST:PORT", HOST
+ * a name, an IPv4 address, an IPv6 address in brackets, or, to listen, "*"; "ipc:///PATH". A
+ * server may listen on several URLs, separated by commas, and of all kinds but loop.
+ * -EPROTONOSUPPORT for a scheme that nobody knows or that is not built in, -EINVAL for a URL
+ * that cannot be read. */
 int se_link_listen(struct se_link **out, const char *url, const struct se_link_options *options);
 int se_link_connect(struct se_link **out, const char *url, const struct se_link_options *options);
 
-/* The schemes there are, "loop, tcp, ipc". */
+/* The schemes there are, "loop, shm, tcp, ipc". */
 const char *se_link_schemes(char *buffer, size_t size_b);
 
 /* The operations, after what is common to all has been checked: an empty frame is -EINVAL, one
  * longer than frame_max_b is -EMSGSIZE, and both are still the caller's. */
 int se_link_send(struct se_link *link, se_link_peer peer, struct se_frame *frame);
 int se_link_recv(struct se_link *link, se_link_peer *peer, struct se_frame **out);
+
+/* Looks for options.spin_ns and then sleeps until recv may have something, se_link_wake() or a
+ * signal (all 0), or until ns have passed (AGAIN). May return 0 for nothing, but not twice for
+ * the same nothing. It does not wait for room: who was told AGAIN by send tries on its next
+ * turn. */
 int se_link_wait(struct se_link *link, uint64_t ns);
+
+/* Ends the wait that goes on, or the next one. Any thread, until fini. */
 void se_link_wake(struct se_link *link);
+
 void se_link_drop(struct se_link *link, se_link_peer peer);
 void se_link_close(struct se_link *link);
 int se_link_drain(struct se_link *link, uint64_t ns);

@@ -332,7 +332,9 @@ static int loop_new(struct loop **out, const char *url, const struct se_link_opt
     struct loop *loop = se_mem_zero(1, sizeof(*loop));
     if (loop == NULL)
         return se_trace(-ENOMEM);
-    loop->link = (struct se_link){ &se_loop_ops, options->frame_max_b };
+    loop->link.ops = &se_loop_ops;
+    loop->link.frame_max_b = options->frame_max_b;
+    loop->link.spin_ns = options->spin_ns;
     loop->options = *options;
     loop->listens = listens;
     loop->url = strdup(url);
@@ -388,6 +390,12 @@ static bool has_work(struct loop *loop)
     return atomic_load_explicit(&loop->pipe->server_gone, memory_order_relaxed) ||
            atomic_load_explicit(&loop->pipe->down.tail, memory_order_relaxed) !=
                atomic_load_explicit(&loop->pipe->down.head, memory_order_relaxed);
+}
+
+static bool loop_ready(struct se_link *link)
+{
+    struct loop *loop = (struct loop *)link;
+    return has_work(loop) || se_bell_heard(&loop->desk->bell);
 }
 
 static int loop_wait(struct se_link *link, uint64_t ns)
@@ -581,14 +589,15 @@ static int server_send(struct loop *s, se_link_peer peer, struct se_frame *frame
     return 0;
 }
 
-static void loop_drop(struct se_link *link, se_link_peer peer)
+static bool loop_drop(struct se_link *link, se_link_peer peer)
 {
     struct loop *s = (struct loop *)link;
     struct pipe *pipe = find_peer(s, peer);
     if (pipe == NULL)
-        return;
+        return false;
     unseat(s, pipe);
     server_part(pipe);
+    return true;
 }
 
 /* ---- by end */
@@ -653,6 +662,7 @@ const struct se_link_ops se_loop_ops = {
     .connect = loop_connect,
     .send = loop_send,
     .recv = loop_recv,
+    .ready = loop_ready,
     .wait = loop_wait,
     .wake = loop_wake,
     .drop = loop_drop,

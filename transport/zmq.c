@@ -22,15 +22,14 @@
 #include "transport/zmq.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -38,9 +37,9 @@
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 
-enum { NAME_B = 5, URLS_B = 1024, EVENTS_MAX = 65536, PARTS_MAX = 1000 };
+enum { NAME_B = 5, URLS_B = 1024, EVENTS_MAX = 65536, PARTS_MAX = 1000, SOCKETS_MAX = 65535 };
 #define NONE UINT32_MAX
-static const char monitor_url[] = "inproc://monitor", ipc[] = "ipc://", tcp[] = "tcp://";
+static const char ipc[] = "ipc://", tcp[] = "tcp://";
 
 enum seat { FREE, SEATED, GOING };
 
@@ -63,8 +62,7 @@ struct link {
     struct se_link link;
     struct se_link_options options;
     void *context, *socket, *monitor;
-    int wake_fd;
-    bool listens, closed;
+    bool listens, closed, monitored;
     char url[URLS_B];
     zmq_msg_t held; /* received, and not yet handed out */
     bool holds, dry;
@@ -78,6 +76,71 @@ struct link {
     /* edge */
     bool up, cut, joined;
 };
+
+/* ---- contexts
+ *
+ * A context has two threads. The edges of a process share one: a process with a thousand of
+ * them would have two thousand threads. A server has its own, so that nobody's edges keep its
+ * thread busy. What was sent from a socket has left when the socket has ended, and that is
+ * told by its monitor: see hang_up().
+ *
+ * When EVENTS_MAX parts of events wait unread, libzmq's thread waits for their reader. So a link
+ * that nobody receives from, and whose connection comes and goes for hours, would in the end
+ * hold up the edges that share the thread. */
+
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    void *context;
+    uint32_t users;
+    pid_t process; /* a context does not survive a fork: the child makes its own */
+} shared;
+
+static void *context_new(void)
+{
+    void *context = zmq_ctx_new();
+    if (context != NULL && zmq_ctx_set(context, ZMQ_MAX_SOCKETS, SOCKETS_MAX) < 0) {
+        const int code = errno;
+        zmq_ctx_term(context);
+        context = NULL;
+        errno = code;
+    }
+    return context;
+}
+
+static void context_end(void *context)
+{
+    while (zmq_ctx_term(context) < 0 && errno == EINTR)
+        continue;
+}
+
+static void *context_get(bool listens)
+{
+    if (listens)
+        return context_new();
+    pthread_mutex_lock(&shared_lock);
+    if (shared.users == 0 || shared.process != getpid()) {
+        shared.context = context_new();
+        shared.users = 0;
+        shared.process = getpid();
+    }
+    void *context = shared.context;
+    shared.users += context != NULL;
+    pthread_mutex_unlock(&shared_lock);
+    return context;
+}
+
+static void context_put(void *context, bool listens)
+{
+    void *last = context;
+    if (!listens) {
+        pthread_mutex_lock(&shared_lock);
+        if (context != shared.context || --shared.users > 0)
+            last = NULL;
+        pthread_mutex_unlock(&shared_lock);
+    }
+    if (last != NULL)
+        context_end(last);
+}
 
 /* ---- seats */
 
@@ -191,21 +254,28 @@ static void edge_event(struct link *e, uint16_t event)
         e->up = true;
     } else if (event == ZMQ_EVENT_DISCONNECTED && e->up) {
         e->up = false;
-        e->cut = true;
+        e->cut = e->joined; /* of what was never reported no end is */
     }
 }
 
 /* One event is two parts: number and value, then an address that nobody needs. */
+static bool next_event(struct link *link, int flags, uint16_t *event, int32_t *value)
+{
+    unsigned char part[sizeof(*event) + sizeof(*value)];
+    char address[1];
+    if (zmq_recv(link->monitor, part, sizeof(part), flags) < 0)
+        return false;
+    memcpy(event, part, sizeof(*event));
+    memcpy(value, part + sizeof(*event), sizeof(*value));
+    zmq_recv(link->monitor, address, sizeof(address), 0);
+    return true;
+}
+
 static void read_monitor(struct link *link)
 {
-    unsigned char part[6];
-    char address[1];
-    while (zmq_recv(link->monitor, part, sizeof(part), ZMQ_DONTWAIT) >= 0) {
-        uint16_t event;
-        int32_t value;
-        memcpy(&event, part, sizeof(event));
-        memcpy(&value, part + sizeof(event), sizeof(value));
-        zmq_recv(link->monitor, address, sizeof(address), 0);
+    uint16_t event;
+    int32_t value;
+    while (next_event(link, ZMQ_DONTWAIT, &event, &value)) {
         if (link->listens)
             server_event(link, event, value);
         else
@@ -447,12 +517,13 @@ static int link_send(struct se_link *base, se_link_peer peer, struct se_frame *f
     return r;
 }
 
-static void link_drop(struct se_link *base, se_link_peer peer)
+static bool link_drop(struct se_link *base, se_link_peer peer)
 {
     struct link *s = (struct link *)base;
     const uint32_t at = s->listens ? find_peer(s, peer) : NONE;
     if (at != NONE)
         s->slot[at].muted = true;
+    return at != NONE;
 }
 
 /* ---- waiting */
@@ -477,63 +548,54 @@ static bool has_work(struct link *link)
            (events_of(link->monitor) & ZMQ_POLLIN);
 }
 
-/* The descriptors of libzmq tell of changes, not of states: after a look at the events, and
- * only then, they can be slept on. */
-static int link_wait(struct se_link *base, uint64_t ns)
+static bool link_ready(struct se_link *base)
 {
     struct link *link = (struct link *)base;
-    const struct timespec limit = { .tv_sec = (time_t)(ns / 1000000000),
-                                    .tv_nsec = (long)(ns % 1000000000) };
-    struct pollfd of[3] = { { .fd = link->wake_fd, .events = POLLIN } };
-    nfds_t n = 1;
-    if (link->socket != NULL) {
-        if (has_work(link))
-            return 0;
-        if (!link->holds) { /* dry: only a frame that is put helps, so arrivals may wait */
-            of[n++] = (struct pollfd){ .fd = fd_of(link->socket), .events = POLLIN };
-            of[n++] = (struct pollfd){ .fd = fd_of(link->monitor), .events = POLLIN };
-        }
-    }
-    const int r = ppoll(of, n, &limit, NULL);
-    if (r == 0)
-        return SE_LINK_AGAIN;
-    if (r > 0 && (of[0].revents & POLLIN)) {
-        uint64_t rings;
-        if (read(link->wake_fd, &rings, sizeof(rings)) < 0 && errno != EAGAIN)
-            return se_fail(-errno, "'%s': cannot read the wake-up: %s", link->url, strerror(errno));
-    }
-    return r < 0 && errno != EINTR
-               ? se_fail(-errno, "'%s': cannot wait: %s", link->url, strerror(errno))
-               : 0;
+    return link->socket != NULL && has_work(link);
 }
 
-static void link_wake(struct se_link *base)
+/* The descriptors of libzmq tell of changes, not of states: after a look at the events, and
+ * only then, they can be slept on. */
+static bool link_arm(struct se_link *base, struct se_link_sleep *sleep)
 {
-    const uint64_t one = 1;
-    /* It fails only when it has been woken 2^64 times already. */
-    if (write(((struct link *)base)->wake_fd, &one, sizeof(one)) < 0)
-        return;
+    struct link *link = (struct link *)base;
+    if (link->socket == NULL)
+        return false;
+    if (has_work(link))
+        return true;
+    if (!link->holds) { /* dry: only a frame that is put helps, so arrivals may wait */
+        se_link_watch(sleep, fd_of(link->socket));
+        se_link_watch(sleep, fd_of(link->monitor));
+    }
+    return false;
 }
 
 /* ---- the end */
 
 static void link_close(struct se_link *base) { ((struct link *)base)->closed = true; }
 
-/* Ends the sockets; what was sent may take linger_ms to leave. */
+/* Ends the sockets; what was sent may take linger_ms to leave. Closing does not wait, but
+ * the last thing that the socket's monitor says is that the socket is gone: its connections
+ * have sent everything or given up, its port and its path are free. Only then may the
+ * monitor's reader go, because libzmq would wait for somebody to tell it to. */
 static void hang_up(struct link *link, int linger_ms)
 {
+    uint16_t event = 0;
+    int32_t value;
     if (link->holds)
         zmq_msg_close(&link->held);
     link->holds = false;
     if (link->socket != NULL) {
         zmq_setsockopt(link->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
-        zmq_socket_monitor(link->socket, NULL, 0);
         zmq_close(link->socket);
+        while (link->monitored && event != ZMQ_EVENT_MONITOR_STOPPED &&
+               (next_event(link, 0, &event, &value) || errno == EINTR))
+            continue;
     }
     if (link->monitor != NULL)
         zmq_close(link->monitor);
-    while (link->context != NULL && zmq_ctx_term(link->context) < 0 && errno == EINTR)
-        continue;
+    if (link->context != NULL)
+        context_put(link->context, link->listens);
     link->socket = link->monitor = link->context = NULL;
 }
 
@@ -549,8 +611,7 @@ static void link_fini(struct se_link *base)
 {
     struct link *link = (struct link *)base;
     hang_up(link, 0);
-    if (link->wake_fd >= 0)
-        close(link->wake_fd);
+    se_link_base_fini(&link->link);
     se_frame_put(link->spare);
     se_mem_free(link->slot);
     se_mem_free(link->bucket);
@@ -593,18 +654,23 @@ static int set_options(struct link *link)
     return zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &longest, sizeof(longest)) < 0 ? -errno : 0;
 }
 
+/* The reader comes first: what the monitor has to say waits for one. */
 static int start_monitor(struct link *link)
 {
-    const int events = link->listens ? ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED
-                                     : ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
+    /* relaxed: the numbers only have to differ. */
+    static _Atomic uint64_t last;
+    const uint64_t number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed);
+    const int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED |
+                       (link->listens ? ZMQ_EVENT_ACCEPTED : ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
     const int room = EVENTS_MAX;
-    if (zmq_socket_monitor(link->socket, monitor_url, events) < 0)
-        return -errno;
+    char url[64];
+    snprintf(url, sizeof(url), "inproc://monitor-%llu", (unsigned long long)number);
     link->monitor = zmq_socket(link->context, ZMQ_PAIR);
     if (link->monitor == NULL ||
         zmq_setsockopt(link->monitor, ZMQ_RCVHWM, &room, sizeof(room)) < 0 ||
-        zmq_connect(link->monitor, monitor_url) < 0)
+        zmq_connect(link->monitor, url) < 0 || zmq_socket_monitor(link->socket, url, events) < 0)
         return -errno;
+    link->monitored = true;
     return 0;
 }
 
@@ -626,19 +692,15 @@ static int link_new(struct link **out, const char *url, const struct se_link_opt
                     bool listens)
 {
     struct link *link = se_mem_zero(1, sizeof(*link));
-    int r = 0;
     if (link == NULL)
         return se_trace(-ENOMEM);
-    link->link = (struct se_link){ &se_zmq_ops, options->frame_max_b };
+    int r = se_link_base_init(&link->link, &se_zmq_ops, options);
     link->options = *options;
     link->listens = listens;
     link->free = link->going = link->last_going = NONE;
-    link->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (link->wake_fd < 0)
-        r = -errno;
     if (r == 0 && listens)
         r = new_seats(link);
-    if (r == 0 && (link->context = zmq_ctx_new()) == NULL)
+    if (r == 0 && (link->context = context_get(listens)) == NULL)
         r = -errno;
     if (r == 0 &&
         (link->socket = zmq_socket(link->context, listens ? ZMQ_ROUTER : ZMQ_DEALER)) == NULL)
@@ -751,8 +813,8 @@ const struct se_link_ops se_zmq_ops = {
     .connect = link_connect,
     .send = link_send,
     .recv = link_recv,
-    .wait = link_wait,
-    .wake = link_wake,
+    .ready = link_ready,
+    .arm = link_arm,
     .drop = link_drop,
     .close = link_close,
     .drain = link_drain,

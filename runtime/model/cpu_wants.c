@@ -22,13 +22,16 @@ static uint32_t row_in_part(const struct se_batch *batch, uint32_t part, uint32_
     return number - batch->part[part].first_row;
 }
 
-/* What the ranking is of: the logits, at a temperature, with noise. */
-static void rescale(const struct se_part *ask, float *logits, uint32_t vocab, uint32_t position)
+/* What the ranking is of: the logits, or the kept ones at a temperature, with noise. */
+static int rescale(const struct se_part *ask, float *logits, uint32_t vocab, uint32_t position)
 {
     const struct se_sampling *sampling = ask->sampling;
     float factor = ask->sharpen;
     if (!sampling || sampling->temp == 0)
-        return;
+        return 0;
+    int r = se_sample_cut(sampling, logits, vocab);
+    if (r < 0)
+        return r;
     if (factor == 0)
         factor = (float)(1 / sampling->temp);
     else
@@ -36,6 +39,7 @@ static void rescale(const struct se_part *ask, float *logits, uint32_t vocab, ui
                               position + 1, logits);
     for (uint32_t i = 0; i < vocab; i++)
         logits[i] *= factor;
+    return 0;
 }
 
 /* The best k, and their log_softmax. */
@@ -46,9 +50,10 @@ static int rank(const struct se_part *ask, float *logits, uint32_t vocab, uint32
     float *logprob = ask->topk_logprob + (size_t)row * ask->k;
     uint32_t best;
     int r = se_sample_best(logits, vocab, &best);
+    if (r == 0)
+        r = rescale(ask, logits, vocab, position);
     if (r < 0)
         return r;
-    rescale(ask, logits, vocab, position);
     float whole = se_softmax_pick()->logsumexp(logits, vocab);
     se_topk_pick()->run(logits, vocab, ask->k, id, logprob);
     for (uint32_t i = 0; i < ask->k; i++)

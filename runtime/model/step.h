@@ -31,8 +31,9 @@ struct se_part {
     enum se_want want;
 
     /* TOPK: per row, k ids and log-probabilities, best first: log_softmax(logit); with sampling
-     * at a temperature above 0, log_softmax(logit / temp); and with sharpen as well,
-     * log_softmax(sharpen * (logit / temp + gumbel)) with the noise of sampling's seed. */
+     * at a temperature above 0, log_softmax(logit / temp) of the kept set, -INFINITY beyond it;
+     * and with sharpen as well, log_softmax(sharpen * (logit / temp + gumbel)) of the kept set,
+     * with the noise of sampling's seed. */
     uint32_t k;
     uint32_t *topk_id; /* n_rows * k */
     float *topk_logprob;

@@ -99,11 +99,31 @@ static uint64_t deepest_row(const struct se_seen *seen)
     return (uint64_t)seen->len + depth;
 }
 
+/* The target chooses from a kept set; the draft's own idea of that set is nearly the same one, and
+ * noise that lifts what the target has cut only misleads. Near is not equal: a little more is kept.
+ * With the bundled pair, 40 prompts of 96 tokens (tests/bench/coupling.c), tokens per verify with
+ * all tokens, with the target's cut, and with this one:
+ *
+ *                          budget 32               budget 8
+ *     T 0.7, top-p 0.9     4.54   4.75   4.77      3.33   3.64   3.57
+ *     T 1.0, top-k 40      3.76   4.26   4.34      2.83   3.29   3.21 */
+static struct se_sampling soften(const struct se_sampling *sampling)
+{
+    struct se_sampling soft = *sampling;
+    const double share = 0.7;
+    soft.top_p = 1 - (1 - sampling->top_p) * share;
+    soft.min_p = sampling->min_p * share;
+    if (sampling->top_k <= UINT32_MAX / 2)
+        soft.top_k = (uint32_t)ceil(sampling->top_k / share);
+    return soft;
+}
+
 static int forward(struct se_drafter *drafter, const uint32_t *token, const int32_t *parent,
                    uint32_t n, uint32_t k, uint32_t *topk_id, float *topk_logprob)
 {
     struct model_drafter *m = of(drafter);
     uint32_t before = m->seen.n;
+    const struct se_sampling sampling = soften(&drafter->sampling);
     struct se_part part = { .seq = m->seq,
                             .token = token,
                             .parent = parent,
@@ -112,7 +132,7 @@ static int forward(struct se_drafter *drafter, const uint32_t *token, const int3
                             .k = k < drafter->vocab ? k : drafter->vocab,
                             .topk_id = topk_id,
                             .topk_logprob = topk_logprob,
-                            .sampling = &drafter->sampling,
+                            .sampling = &sampling,
                             .sharpen = drafter->sharpen };
     int r = se_seen_open(&m->seen, token, parent, n);
     if (r < 0)

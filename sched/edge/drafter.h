@@ -58,9 +58,10 @@ struct se_drafter {
     uint32_t max_rows; /* of a call */
     uint32_t len;      /* ids of text it has seen */
     uint32_t rows;     /* open */
-    /* How successors are ranked: by log_softmax(sharpen * (logit / temp + noise)); with sharpen 0
-     * by log_softmax(logit / temp); with temp 0, which is what a new drafter has, as published:
-     * log_softmax(logit). Set before the first call of a text. */
+    /* The target's. Successors are ranked by log_softmax(sharpen * (logit / temp + noise)) over
+     * what is about the kept set; with sharpen 0, by log_softmax(logit / temp); with temp 0, which
+     * is what a new drafter has, as published: log_softmax(logit). Set before the first call of
+     * a text. */
     struct se_sampling sampling;
     float sharpen;
 };

@@ -610,11 +610,12 @@ int se_talk_work(struct se_talk *t, uint64_t now_ns, struct se_talk_result *resu
 uint64_t se_talk_next_ns(const struct se_talk *t)
 {
     uint64_t now_ns = se_clock_read(&t->o->clock), next = UINT64_MAX;
-    if (!se_talk_waits(t) && !t->cancels)
+    bool opening = t->n > 0 && t->state != SE_TALK_OPEN;
+    if (!se_talk_waits(t) && !t->cancels && !opening)
         return next;
     next = t->heard_ns + t->o->give_up_ns;
     if (!t->joined)
-        return next;
+        return se_talk_waits(t) ? next : UINT64_MAX;
     uint64_t due = t->due_ns > t->hold_ns ? t->due_ns : t->hold_ns;
     if (due <= now_ns) /* it could not be sent: there is no room */
         due = now_ns + ROOM_NS;

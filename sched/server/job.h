@@ -34,7 +34,7 @@ struct se_job {
     char why[160];               /* of a result below 0 */
     uint64_t begun_ns, ended_ns; /* taken, given (stepper.h) */
 };
-enum { SE_JOB_PREFILL = UINT32_MAX };
+#define SE_JOB_PREFILL UINT32_MAX
 
 /* An empty one: room for max_parts parts and max_rows tokens, both at least 1. 0 or -ENOMEM. */
 int se_job_init(struct se_job *job, uint32_t max_parts, uint32_t max_rows);

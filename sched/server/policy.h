@@ -8,7 +8,9 @@
  *
  * The pipeline policy weighs measured step times against expected arrivals. While the server
  * has idle time it sees waiting alone; the busier it is, the more it counts the time of the
- * server itself, which everybody at work waits for. */
+ * server itself, which everybody at work waits for. policy.c has the formula.
+ *
+ * It is asked whenever a round gets ready, and again at the moment that it named. */
 #ifndef SE_SCHED_SERVER_POLICY_H
 #define SE_SCHED_SERVER_POLICY_H
 
@@ -23,16 +25,20 @@ struct se_arrival {
     uint32_t rows;
 };
 
+enum { SE_POLICY_LOOK = 64 }; /* arrivals, so that an answer takes some 2 us at most */
+
 struct se_policy_view {
     uint64_t start_ns;  /* when the step would begin: now, or when the engine will be free */
     uint32_t ready;     /* rounds that wait, at least 1 */
     uint32_t rows;      /* of the step that they would make */
     uint64_t oldest_ns; /* since when the oldest of them waits */
-    const struct se_arrival *next; /* expected, the soonest first */
+    /* Expected, the soonest first. Nobody waits for one that should have been here by start_ns;
+     * of the others the first SE_POLICY_LOOK are looked at. */
+    const struct se_arrival *next;
     uint32_t n_next;
     uint32_t at_work;  /* sessions that will ask again */
     float busy;        /* share of time in which the engine ran lately, 0 to 1 */
-    uint32_t batch;    /* static: so many */
+    uint32_t batch;    /* rounds of a step at most, 0: any number; static waits for so many */
     uint32_t max_rows; /* of a step */
     uint64_t wait_ns;  /* no round waits longer for others */
     const struct se_pace *pace;

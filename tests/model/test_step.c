@@ -382,7 +382,8 @@ static void parts_get_what_they_ask_for(void **state)
         se_seq_free(seq[i]);
 }
 
-/* The best n of a row are those of score[], whose log-probabilities they have. */
+/* The best n of a row are those of score[], whose log-probabilities they have; what was cut is
+ * -INFINITY in both. */
 static void assert_ranking(const double *score, const uint32_t *id, const float *logprob,
                            uint32_t n)
 {
@@ -390,7 +391,8 @@ static void assert_ranking(const double *score, const uint32_t *id, const float 
     for (uint32_t i = 0; i < VOCAB; i++)
         whole += exp(score[i]);
     for (uint32_t i = 0; i < n; i++) {
-        assert_true(fabs((double)logprob[i] - (score[id[i]] - log(whole))) < 1e-4);
+        double expected = score[id[i]] - log(whole);
+        assert_true((double)logprob[i] == expected || fabs((double)logprob[i] - expected) < 1e-4);
         assert_true(i == 0 || score[id[i]] <= score[id[i - 1]] + 1e-4);
     }
 }
@@ -442,6 +444,25 @@ static void rankings_are_those_of_the_formulas(void **state)
     for (uint32_t i = 0; i < VOCAB; i++)
         score[i] = (double)logits[i] / s.temp;
     assert_ranking(score, id, logprob, 10);
+    /* Of the kept set alone. */
+    const struct se_sampling kept[] = { { .temp = 0.7, .top_p = 0.6, .seed = 5 },
+                                        { .temp = 0.7, .top_p = 1, .top_k = 4, .seed = 5 },
+                                        { .temp = 0.7, .top_p = 1, .min_p = 0.3, .seed = 5 } };
+    for (int i = 0; i < 6; i++) {
+        float cut[VOCAB];
+        ranked.sampling = &kept[i / 2];
+        ranked.sharpen = i % 2 ? 3 : 0;
+        step(&ranked, 1);
+        se_seq_drop(seq, 0);
+        memcpy(cut, logits, sizeof cut);
+        assert_int_equal(se_sample_cut(ranked.sampling, cut, VOCAB), 0);
+        for (uint32_t j = 0; j < VOCAB; j++) {
+            double scaled = (double)cut[j] / 0.7;
+            score[j] = i % 2 ? 3 * (scaled + (double)se_gumbel(5, 9, j)) : scaled;
+        }
+        assert_ranking(score, id, logprob, 10);
+        assert_true(logprob[9] == -INFINITY || i / 2 == 0);
+    }
     /* At temperature 0 there is neither, and without settings as well. */
     for (int i = 0; i < 3; i++) {
         ranked.sharpen = i == 0 ? 2 : 0;

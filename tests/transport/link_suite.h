@@ -9,8 +9,11 @@
 
 struct link_suite {
     const char *name;
-    const char *url; /* to listen on; the suite's links run one after the other */
+    const char *url; /* to listen on; the suite's links run one after the other. Of several
+                      * URLs each edge takes the next */
     bool farewell;   /* an edge receives all that was sent, though the server has left */
+    uint32_t room;   /* frames of 60,000 bytes that fit into a queue at least; 0: 16 */
+    uint64_t spin_ns;
     /* (optional) A link that stands before the given one, which becomes part of it. */
     struct se_link *(*wrap)(struct se_link *link);
 };
@@ -20,6 +23,10 @@ int link_suite_run(const struct link_suite *suite);
 
 /* The largest frame, and options that a test wants: short pauses, small queues. */
 struct se_link_options link_suite_options(struct se_frames *frames);
+
+/* The URL for the i-th edge of a server that listens on one or several; in a buffer of the
+ * function's own. */
+const char *link_suite_url(const struct se_link *server, uint32_t i);
 
 /* Receives what comes next, however long it takes, but not longer than a test may. Fails the
  * test when it is not what is expected; the frame, where there is one, is the caller's. */

@@ -3,6 +3,9 @@
 
 int main(void)
 {
-    return link_suite_run(&(struct link_suite){
-               .name = "loop", .url = "loop://suite", .farewell = true }) != 0;
+    const struct link_suite suites[] = {
+        { .name = "loop", .url = "loop://suite", .farewell = true },
+        { .name = "loop, spinning", .url = "loop://suite", .farewell = true, .spin_ns = 20000 },
+    };
+    return link_suite_run(&suites[0]) + link_suite_run(&suites[1]) != 0;
 }

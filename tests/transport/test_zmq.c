@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 /* cmocka wants the four above it */
 #include <cmocka.h>
 #include <zmq.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/err.h"
 #include "tests/transport/link_suite.h"
 
@@ -127,6 +133,184 @@ static void a_rude_peer_is_not_heard_and_harms_nobody(void **state)
     se_frames_free(frames);
 }
 
+static int threads_now(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int n = 0;
+    assert_non_null(tasks);
+    while (readdir(tasks) != NULL)
+        n++;
+    closedir(tasks);
+    return n - 2; /* . and .. */
+}
+
+/* As many as the limit of descriptors allows: eight for an edge and its server's end. */
+static int edges_allowed(void)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return limit.rlim_cur > 8 * 1000 + 100 ? 1000 : (int)(limit.rlim_cur - 100) / 8;
+}
+
+static void a_thousand_edges_have_two_threads(void **state)
+{
+    const int n = edges_allowed(), threads = threads_now();
+    const uint64_t deadline = se_clock_ns() + 60000000000u;
+    struct se_link **edge = calloc((size_t)n, sizeof(*edge)), *server;
+    struct se_frames *frames;
+    se_link_peer peer;
+    (void)state;
+    assert_non_null(edge);
+    assert_int_equal(se_frames_new(&frames, 8, 100), 0);
+    struct se_link_options options = link_suite_options(frames);
+    options.peers_max = 1024;
+    assert_int_equal(se_link_listen(&server, ipc_url, &options), 0);
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(se_link_connect(&edge[i], ipc_url, &options), 0);
+        link_suite_expect(edge[i], SE_LINK_JOINED, &peer);
+        send_one(edge[i], frames);
+        link_suite_expect(server, SE_LINK_JOINED, &peer);
+        se_frame_put(link_suite_expect(server, 0, &peer));
+    }
+    assert_true(threads_now() <= threads + 4); /* two contexts, two threads each */
+    for (int i = 0; i < n; i++)
+        se_link_fini(edge[i]);
+    for (int i = 0; i < n; i++)
+        link_suite_expect(server, SE_LINK_GONE, &peer);
+    se_link_fini(server);
+    while (threads_now() > threads) /* one that has ended is listed for a moment more */
+        assert_true(se_clock_ns() < deadline);
+    assert_int_equal(se_frames_out(frames), 0);
+    se_frames_free(frames);
+    free(edge);
+}
+
+/* ---- a peer that stops answering, in a process that is stopped */
+
+static struct se_link_options impatient(struct se_frames *frames)
+{
+    struct se_link_options options = link_suite_options(frames);
+    options.heartbeat_ns = 20000000;
+    options.silence_ns = 400000000;
+    return options;
+}
+
+/* Listens and tells where, or is told where and connects; and then lives until it is killed. */
+static void live(bool listens, int in, int out)
+{
+    char url[256] = "";
+    struct se_frames *frames;
+    struct se_link *link;
+    struct se_frame *frame;
+    se_link_peer peer;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (se_frames_new(&frames, 8, 100) < 0)
+        _exit(1);
+    const struct se_link_options options = impatient(frames);
+    if (listens) {
+        if (se_link_listen(&link, "tcp://127.0.0.1:0", &options) < 0 ||
+            write(out, se_link_url(link), strlen(se_link_url(link)) + 1) < 0)
+            _exit(1);
+    } else if (read(in, url, sizeof(url) - 1) <= 0 || se_link_connect(&link, url, &options) < 0) {
+        _exit(1);
+    }
+    for (;;) {
+        const int r = se_link_recv(link, &peer, &frame);
+        if (r == 0)
+            se_frame_put(frame);
+        else if (r == SE_LINK_JOINED && !listens)
+            send_one(link, frames);
+        else
+            se_link_wait(link, 1000000000);
+    }
+}
+
+static pid_t start(bool listens, int *in, int *out)
+{
+    int to[2], from[2];
+    assert_int_equal(pipe(to), 0);
+    assert_int_equal(pipe(from), 0);
+    const pid_t child = fork(); /* there is no other thread now */
+    assert_true(child >= 0);
+    if (child == 0)
+        live(listens, to[0], from[1]);
+    close(to[0]);
+    close(from[1]);
+    *in = to[1];
+    *out = from[0];
+    return child;
+}
+
+static void stop(pid_t child)
+{
+    int status;
+    assert_int_equal(kill(child, SIGSTOP), 0);
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+}
+
+static void end(pid_t child)
+{
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static void an_edge_that_stops_answering_is_gone(void **state)
+{
+    struct se_frames *frames;
+    struct se_link *server;
+    se_link_peer first, peer;
+    int in, out;
+    (void)state;
+    const pid_t child = start(false, &in, &out);
+    assert_int_equal(se_frames_new(&frames, 8, 100), 0);
+    const struct se_link_options options = impatient(frames);
+    assert_int_equal(se_link_listen(&server, "tcp://127.0.0.1:0", &options), 0);
+    assert_true(write(in, se_link_url(server), strlen(se_link_url(server)) + 1) > 0);
+    link_suite_expect(server, SE_LINK_JOINED, &first);
+    se_frame_put(link_suite_expect(server, 0, &peer));
+    stop(child);
+    link_suite_expect(server, SE_LINK_GONE, &peer);
+    assert_true(peer == first);
+    assert_int_equal(kill(child, SIGCONT), 0);
+    link_suite_expect(server, SE_LINK_JOINED, &peer);
+    assert_true(peer != first);
+    end(child);
+    close(in);
+    close(out);
+    se_link_fini(server);
+    assert_int_equal(se_frames_out(frames), 0);
+    se_frames_free(frames);
+}
+
+static void a_server_that_stops_answering_is_gone(void **state)
+{
+    char url[256] = "";
+    struct se_frames *frames;
+    struct se_link *edge;
+    se_link_peer peer;
+    int in, out;
+    (void)state;
+    const pid_t child = start(true, &in, &out);
+    assert_true(read(out, url, sizeof(url) - 1) > 0);
+    assert_int_equal(se_frames_new(&frames, 8, 100), 0);
+    const struct se_link_options options = impatient(frames);
+    assert_int_equal(se_link_connect(&edge, url, &options), 0);
+    link_suite_expect(edge, SE_LINK_JOINED, &peer);
+    stop(child);
+    link_suite_expect(edge, SE_LINK_GONE, &peer);
+    assert_int_equal(kill(child, SIGCONT), 0);
+    link_suite_expect(edge, SE_LINK_JOINED, &peer);
+    end(child);
+    close(in);
+    close(out);
+    se_link_fini(edge);
+    assert_int_equal(se_frames_out(frames), 0);
+    se_frames_free(frames);
+}
+
 static bool there_is(const char *url)
 {
     struct se_frames *frames;
@@ -146,11 +330,15 @@ int main(void)
         cmocka_unit_test(addresses_that_cannot_be_had_are_refused),
         cmocka_unit_test(a_server_listens_on_several_urls),
         cmocka_unit_test(a_rude_peer_is_not_heard_and_harms_nobody),
+        cmocka_unit_test(a_thousand_edges_have_two_threads),
+        cmocka_unit_test(an_edge_that_stops_answering_is_gone),
+        cmocka_unit_test(a_server_that_stops_answering_is_gone),
     };
     const struct link_suite suites[] = {
         { .name = "zmq over tcp", .url = "tcp://127.0.0.1:0" },
         { .name = "zmq over ipc", .url = ipc_url },
         { .name = "zmq over tcp, IPv6", .url = "tcp://[::1]:0" },
+        { .name = "zmq over ipc, spinning", .url = ipc_url, .spin_ns = 20000 },
     };
     int failed = 0;
     if (mkdtemp(folder) == NULL)

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server and its edges, each on a thread of its own; edges come and go. Under
- * ThreadSanitizer this is the test of the edges [loop.*], [bell.ring] and [frame.*]. */
+/* stress_link loop|shm - a server and its edges, each on a thread of its own; edges come and
+ * go. Over loop and under ThreadSanitizer this is the test of the edges [loop.*], [bell.ring]
+ * and [frame.*]. Over shm each end maps the memory for itself, so that ThreadSanitizer sees
+ * no edge between them; stress_tube is the test of those. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/base/clock.h"
 #include "transport/link.h"
 
 enum { EDGES = 3, LIVES = 8, FRAMES = 400, AHEAD = 8, ROOM = 3, SERVER_FRAMES = 256 };
 #define DEADLINE_NS 60000000000u
-static const char url[] = "loop://stress";
+static char folder[] = "/tmp/specedge-stress-XXXXXX", url[64] = "loop://stress";
 
 static _Atomic int faults, left = EDGES;
 static uint64_t deadline;
@@ -125,13 +129,18 @@ static void answer(struct se_link *server, se_link_peer peer, struct se_frame *f
     se_frame_put(used);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct se_frames *frames;
     struct se_link *server;
     pthread_t thread[EDGES];
     int joined = 0, gone = 0;
+    const bool shm = argc == 2 && strcmp(argv[1], "shm") == 0;
     deadline = se_clock_ns() + DEADLINE_NS;
+    if (shm && mkdtemp(folder) == NULL)
+        return 1;
+    if (shm)
+        snprintf(url, sizeof(url), "shm://%s/socket", folder);
     if (se_frames_new(&frames, SERVER_FRAMES, 64) < 0)
         return 1;
     const struct se_link_options options = se_link_options(frames);
@@ -154,6 +163,8 @@ int main(void)
         pthread_join(thread[i], NULL);
     se_link_fini(server);
     se_frames_free(frames);
+    if (shm && rmdir(folder) < 0)
+        fault("the socket's file is left");
     if (joined != EDGES * LIVES || gone != joined)
         fault("not every edge came and went");
     printf("%d edges joined, %d left, %d faults\n", joined, gone, atomic_load(&faults));

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole server and its edges under a clock of the test's own: the text is the same bytes
+ * whoever drafted it, however, beside whom, and whatever broke on the way. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* cmocka wants what stands above it */
+#include <cmocka.h>
+
+#include "tests/sched/seed.h"
+#include "tests/sched/sim.h"
+
+#define SECONDS(n) ((uint64_t)(n)*1000000000)
+
+static uint64_t seed;
+
+static double draw(struct sim *sim) { return se_rng_unit(&sim->rng); }
+
+static uint32_t below(struct sim *sim, uint32_t n) { return se_rng_below(&sim->rng, n); }
+
+/* Edges of every kind. */
+static void draw_edge(struct sim *sim, uint32_t i)
+{
+    struct se_edge_options *o = &sim->edge[i].options;
+    static const double temp[] = { 0, 0.7, 1, 1.5 };
+    o->sampling.temp = temp[below(sim, 4)];
+    o->sampling.top_k = below(sim, 3) == 0 ? 1 + below(sim, 20) : 0;
+    o->sampling.top_p = below(sim, 3) == 0 ? 0.5 + draw(sim) / 2 : 1;
+    o->speculate = (enum se_wire_speculate)below(sim, 3);
+    o->shape = (enum se_edge_shape)below(sim, 2);
+    o->fixed = below(sim, 2);
+    o->proactive = (enum se_proactive)below(sim, 3);
+    o->sharpen = below(sim, 2) ? 2 : 0;
+    o->grow.max_budget = 1 + below(sim, 63);
+    o->grow.max_beam_len = 1 + below(sim, 8);
+    o->grow.max_n_beams = 1 + below(sim, 32);
+    o->grow.max_branch_width = 1 + below(sim, 16);
+    o->ahead.max_budget = 1 + below(sim, 31);
+    o->ahead.max_beam_len = 1 + below(sim, 6);
+    o->check = below(sim, 4) == 0;
+    static const float stray[] = { -1, 0, 0.1f, 0.3f, 1 };
+    uint64_t level_ns = below(sim, 2) ? 300000 + below(sim, 3000000) : 0;
+    sim_draft(sim, i, stray[below(sim, 5)], level_ns, level_ns / 50);
+    if (below(sim, 4) == 0)
+        sim->edge[i].stop = below(sim, TABLE_MODEL_VOCAB);
+}
+
+static void draw_sim(struct sim *sim, uint64_t number, uint32_t n_edges, double faults)
+{
+    struct sim_options o = sim_options(seed + number, n_edges);
+    struct se_rng rng;
+    se_rng_init(&rng, seed + number, SE_RNG_TEST);
+    o.live.policy = (enum se_policy)se_rng_below(&rng, 3);
+    o.live.max_batch = 1 + se_rng_below(&rng, 2 * n_edges);
+    o.live.wait_ns = se_rng_below(&rng, 20000000);
+    o.max_rows = 65 + se_rng_below(&rng, 400);
+    o.step_ns = se_rng_below(&rng, 20000000);
+    o.row_ns = se_rng_below(&rng, 300000);
+    o.know_costs = se_rng_below(&rng, 4) > 0;
+    o.faults.delay_min_ns = se_rng_below(&rng, 2) ? se_rng_below(&rng, 20000000) : 0;
+    o.faults.delay_max_ns = o.faults.delay_min_ns + se_rng_below(&rng, 5000000);
+    o.faults.drop = o.faults.twice = o.faults.late = faults;
+    sim_begin(sim, &o);
+}
+
+static void run_all(struct sim *sim, uint32_t n_edges, const char *what)
+{
+    if (!sim_run(sim, sim->now_ns + SECONDS(4000)))
+        fail_msg("%s: an hour has passed, and somebody still waits", what);
+    for (uint32_t i = 0; i < n_edges; i++)
+        if (!sim->edge[i].dead && sim->edge[i].outcome != SE_EDGE_DONE)
+            fail_msg("%s: edge %u ended with %d", what, i, sim->edge[i].outcome);
+}
+
+static void any_mixture_writes_the_same_text(void **state)
+{
+    uint64_t rounds = 0, hits = 0, trees = 0, pushed = 0;
+    (void)state;
+    for (uint32_t number = 0; number < 60; number++) {
+        struct sim sim;
+        uint32_t n = 1 + number % 16;
+        draw_sim(&sim, number, n, 0);
+        for (uint32_t i = 0; i < n; i++) {
+            draw_edge(&sim, i);
+            sim_join(&sim, i);
+            sim_ask(&sim, i, 1 + below(&sim, 150), 1 + below(&sim, 120));
+            sim.edge[i].answers_left = below(&sim, 3);
+        }
+        run_all(&sim, n, "no faults");
+        for (uint32_t i = 0; i < n; i++) {
+            rounds += sim.edge[i].rounds;
+            hits += sim.edge[i].hits;
+            trees += sim.edge[i].trees;
+            pushed += sim.edge[i].pushed;
+        }
+        sim_end(&sim);
+    }
+    print_message("%llu rounds, %llu trees, %llu pushed, %llu bets won\n",
+                  (unsigned long long)rounds, (unsigned long long)trees, (unsigned long long)pushed,
+                  (unsigned long long)hits);
+    assert_true(trees > 500 && pushed > 500 && hits > 50);
+}
+
+static void frames_may_be_lost_doubled_and_late(void **state)
+{
+    (void)state;
+    for (uint32_t number = 100; number < 140; number++) {
+        struct sim sim;
+        uint32_t n = 1 + number % 8;
+        draw_sim(&sim, number, n, 0.05);
+        for (uint32_t i = 0; i < n; i++) {
+            draw_edge(&sim, i);
+            sim.edge[i].options.retry_ns = 300000000;
+            sim_join(&sim, i);
+            sim_ask(&sim, i, 1 + below(&sim, 150), 1 + below(&sim, 60));
+            sim.edge[i].answers_left = below(&sim, 3);
+        }
+        run_all(&sim, n, "faults");
+        sim_end(&sim);
+    }
+}
+
+static void servers_and_edges_die(void **state)
+{
+    (void)state;
+    for (uint32_t number = 200; number < 230; number++) {
+        struct sim sim;
+        uint32_t n = 2 + number % 10, asked = 0;
+        draw_sim(&sim, number, n, number % 2 ? 0.02 : 0);
+        for (uint32_t i = 0; i < n; i++) {
+            draw_edge(&sim, i);
+            sim.edge[i].options.retry_ns = 300000000;
+            sim_join(&sim, i);
+            sim_ask(&sim, i, 1 + below(&sim, 150), 20 + below(&sim, 100));
+            sim.edge[i].answers_left = 2;
+        }
+        for (int k = 0; k < 8; k++) {
+            sim_run(&sim, sim.now_ns + below(&sim, 400000000));
+            uint32_t i = below(&sim, n);
+            switch (below(&sim, 4)) {
+            case 0:
+                sim_restart(&sim);
+                break;
+            case 1:
+                if (asked++ < n / 2)
+                    sim_leave(&sim, i, below(&sim, 2));
+                break;
+            case 2:
+                if (sim.edge[i].edge)
+                    se_faulty_cut(sim.edge[i].link, sim.now_ns + below(&sim, 3000000) * 1000ull);
+                break;
+            }
+        }
+        run_all(&sim, n, "deaths");
+        sim_end(&sim);
+    }
+}
+
+static void pages_run_out(void **state)
+{
+    (void)state;
+    for (uint32_t number = 300; number < 320; number++) {
+        struct sim sim;
+        uint32_t n = 4 + number % 8;
+        struct sim_options o = sim_options(seed + number, n);
+        o.pages = 32 + number % 20; /* for one or two texts at a time */
+        o.max_rows = 100;
+        o.live.policy = (enum se_policy)(number % 3);
+        sim_begin(&sim, &o);
+        for (uint32_t i = 0; i < n; i++) {
+            draw_edge(&sim, i);
+            sim.edge[i].options.give_up_ns = SECONDS(10000);
+            sim_join(&sim, i);
+            sim_ask(&sim, i, 1 + below(&sim, 250), 1 + below(&sim, 120));
+            sim.edge[i].answers_left = below(&sim, 2);
+            sim.edge[i].think_ns = below(&sim, 2) ? SECONDS(1) : 0;
+        }
+        run_all(&sim, n, "few pages");
+        sim_end(&sim);
+    }
+}
+
+static void a_thousand_edges(void **state)
+{
+    struct sim sim;
+    struct sim_options o = sim_options(seed, 1000);
+    (void)state;
+    o.step_ns = 10000000;
+    o.row_ns = 10000;
+    o.faults = (struct se_faulty_options){
+        .delay_min_ns = 5000000, .delay_max_ns = 9000000, .drop = 0.01, .twice = 0.01, .late = 0.01
+    };
+    sim_begin(&sim, &o);
+    sim.quiet = true;
+    for (uint32_t i = 0; i < o.n_edges; i++) {
+        sim.edge[i].options.speculate = i % 2 ? SE_WIRE_SPECULATE_ON : SE_WIRE_SPECULATE_AUTO;
+        sim.edge[i].options.sampling.temp = 0.7;
+        sim.edge[i].options.grow.max_budget = 16;
+        sim.edge[i].options.give_up_ns = SECONDS(10000);
+        sim_draft(&sim, i, 0.1f, 1000000, 20000);
+        sim_join(&sim, i);
+        sim_ask(&sim, i, 10 + below(&sim, 40), 24);
+    }
+    for (int k = 0; k < 3; k++) {
+        sim_run(&sim, sim.now_ns + 300000000);
+        for (uint32_t j = 0; j < 20; j++)
+            sim_leave(&sim, below(&sim, o.n_edges), false);
+        if (k == 1)
+            sim_restart(&sim);
+    }
+    run_all(&sim, o.n_edges, "a thousand");
+    print_message("%llu steps, %.1f rounds each, %.1f s of its time\n",
+                  (unsigned long long)sim.steps, (double)sim.step_rounds / (double)sim.steps,
+                  (double)sim.now_ns * 1e-9);
+    sim_end(&sim);
+}
+
+int main(void)
+{
+    seed = seed_of_test();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_mixture_writes_the_same_text),
+        cmocka_unit_test(frames_may_be_lost_doubled_and_late),
+        cmocka_unit_test(servers_and_edges_die),
+        cmocka_unit_test(pages_run_out),
+        cmocka_unit_test(a_thousand_edges),
+    };
+    return cmocka_run_group_tests_name("sim", tests, NULL, NULL);
+}
