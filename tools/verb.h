@@ -10,6 +10,8 @@
 #include "runtime/base/conf.h"
 #include "tools/outcome.h"
 
+struct se_conf_files;
+
 struct se_verb {
     const char *name;      /* NULL: what the program does, without being told a verb */
     const char *arguments; /* "DIR FILE", as usage shows them; NULL: none */
@@ -18,7 +20,8 @@ struct se_verb {
     const char *more;    /* paragraph of --help, or NULL */
     const struct se_conf_row *rows;
     size_t n_rows;
-    void *values; /* where the rows' values go */
+    void *values;                /* where the rows' values go */
+    struct se_conf_files *files; /* of a verb that reads configuration files; or NULL */
     /* argument: the n_arguments words that are no options. 0, -errno, or an outcome of
      * tools/outcome.h or of the program's own. */
     int (*run)(const void *values, char **argument);

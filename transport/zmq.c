@@ -599,10 +599,29 @@ static void hang_up(struct link *link, int linger_ms)
     link->socket = link->monitor = link->context = NULL;
 }
 
+/* libzmq leaves the files of its sockets where they are. They go while the socket still listens:
+ * so long nobody else takes the path, see check_path(). */
+static void remove_files(const struct link *link)
+{
+    char path[URLS_B];
+    if (!link->listens || link->socket == NULL)
+        return;
+    for (const char *url = link->url; *url != 0; url += strspn(url, ",")) {
+        const size_t len = strcspn(url, ",");
+        if (strncmp(url, ipc, sizeof(ipc) - 1) == 0 && url[sizeof(ipc) - 1] == '/') {
+            snprintf(path, sizeof(path), "%.*s", (int)(len - (sizeof(ipc) - 1)),
+                     url + sizeof(ipc) - 1);
+            unlink(path);
+        }
+        url += len;
+    }
+}
+
 static int link_drain(struct se_link *base, uint64_t ns)
 {
     struct link *link = (struct link *)base;
     const uint64_t end = se_clock_ns() + ns, ms = ns / 1000000;
+    remove_files(link);
     hang_up(link, ms < 1000000 ? (int)ms : 1000000);
     return se_clock_ns() < end ? 0 : SE_LINK_AGAIN;
 }
@@ -610,6 +629,7 @@ static int link_drain(struct se_link *base, uint64_t ns)
 static void link_fini(struct se_link *base)
 {
     struct link *link = (struct link *)base;
+    remove_files(link);
     hang_up(link, 0);
     se_link_base_fini(&link->link);
     se_frame_put(link->spare);
@@ -746,6 +766,18 @@ static int check_port(const char *url, unsigned long lowest)
     return good ? 0 : se_fail(-EINVAL, "'%s' does not end in a port, %lu to 65535", url, lowest);
 }
 
+/* "tcp://[::ffff:127.0.0.1]:7077", as a socket for both protocols calls an address of the older
+ * one, as people write it. */
+static void shorten(char *url)
+{
+    static const char mapped[] = "tcp://[::ffff:";
+    char *address = url + sizeof(mapped) - 1, *end;
+    if (strncmp(url, mapped, sizeof(mapped) - 1) != 0 || (end = strchr(address, ']')) == NULL)
+        return;
+    memmove(end, end + 1, strlen(end)); /* the port */
+    memmove(url + sizeof(tcp) - 1, address, strlen(address) + 1);
+}
+
 static int bind_one(struct link *s, const char *url)
 {
     char real[URLS_B];
@@ -761,6 +793,7 @@ static int bind_one(struct link *s, const char *url)
         r = -errno;
     if (r < 0)
         return se_fail(r, "cannot listen on '%s': %s", url, zmq_strerror(-r));
+    shorten(real);
     const size_t at = strlen(s->url);
     snprintf(s->url + at, sizeof(s->url) - at, "%s%s", at ? "," : "", real);
     return 0;

@@ -52,7 +52,7 @@ struct se_edge {
     enum phase phase;
     float doubt;        /* how much better trees must promise to be: grows when they were not */
     uint64_t looked_ns; /* time spent on trees beside pushes */
-    uint32_t looks;
+    uint32_t looks, looked_at; /* how many, and the length of the text at the last */
     uint32_t tree_rounds; /* since the mode began */
 
     /* The round under way. */
@@ -165,7 +165,7 @@ int se_edge_ask(struct se_edge *e, const struct se_edge_ask *ask)
     e->phase = IDLE;
     e->was_hit = false;
     e->hit_levels = e->levels = 0;
-    e->looks = 0;
+    e->looks = e->looked_at = 0;
     e->looked_ns = 0;
     return 0;
 }
@@ -388,7 +388,7 @@ static bool may_look(const struct se_edge *e, uint64_t now_ns)
 {
     if (e->o.speculate != SE_WIRE_SPECULATE_AUTO || !can_draft(e) || !e->talk.welcomed)
         return false;
-    if (e->draft.rooted && e->draft.grew && e->draft.tree.n > 1)
+    if (e->looked_at == e->talk.n || (e->draft.rooted && e->draft.grew && e->draft.tree.n > 1))
         return false; /* there is one, and pushes go along it */
     if (e->looks < LOOKS_FREE)
         return true;
@@ -408,6 +408,7 @@ static int next_in_plain(struct se_edge *e, uint64_t now_ns)
     if (!may_look(e, now_ns))
         return SE_EDGE_WAIT;
     e->begun_ns = now_ns;
+    e->looked_at = e->talk.n;
     e->phase = FOLLOWING;
     return 0;
 }

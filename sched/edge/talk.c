@@ -156,7 +156,9 @@ static int say_resume(struct se_talk *t)
 static int say_cancel(struct se_talk *t)
 {
     struct se_wire message = { .session = t->session, .type = SE_WIRE_CANCEL };
-    message.cancel = (struct se_wire_cancel){ .round = t->round, .base = t->sent };
+    /* The round that is open comes after it. */
+    uint32_t round = t->open ? t->round - 1 : t->round;
+    message.cancel = (struct se_wire_cancel){ .round = round, .base = t->sent };
     if (message.cancel.base > base_of(t))
         message.cancel.base = base_of(t);
     int r = say(t, &message);

@@ -383,10 +383,8 @@ static bool is_next_round(const struct asks *a, const struct se_wire *message, u
     }
     if (m->round == next || (session->loose && m->round == session->round))
         return true;
-    if (m->round < next) {
+    if (m->round < next) /* late; or all that was pushed behind it was lost, which it must be told */
         se_server_count(s, SE_COUNT_STALE, 1);
-        return false;
-    }
     struct se_wire_error error = se_say_error(SE_WIRE_E_ROUND, SE_WIRE_VERIFY, m->round);
     error.a = next;
     error.b = m->round;

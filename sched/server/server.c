@@ -84,6 +84,14 @@ int se_server_new(struct se_server **out, const struct se_server_options *option
     return 0;
 }
 
+/* Sequences that were to be given up, and were not. */
+static void free_given_up(const struct se_job *job)
+{
+    for (uint32_t i = 0; i < job->n_chores; i++)
+        if (job->chore[i].free)
+            se_seq_free(job->chore[i].seq);
+}
+
 /* Nothing runs any more: the sequences are ours now. */
 void se_server_free(struct se_server *s)
 {
@@ -92,9 +100,9 @@ void se_server_free(struct se_server *s)
     for (uint32_t i = 0; i < s->sessions.used; i++)
         if (s->sessions.session[i].id != 0 || s->sessions.session[i].seq)
             se_seq_free(s->sessions.session[i].seq);
-    for (uint32_t i = 0; i < s->pipeline.chores.n_chores; i++)
-        if (s->pipeline.chores.chore[i].free)
-            se_seq_free(s->pipeline.chores.chore[i].seq);
+    free_given_up(&s->pipeline.chores);
+    for (int i = 0; i < SE_PIPELINE_JOBS; i++)
+        free_given_up(&s->pipeline.job[i]);
     se_pipeline_fini(&s->pipeline);
     se_sessions_fini(&s->sessions);
     se_peers_fini(&s->peers);
@@ -222,13 +230,13 @@ void se_server_wake(void *server)
         se_link_wake(s->o.link);
 }
 
-static int park(struct se_server *s)
+static int park(struct se_server *s, bool (*stop)(void *context), void *context)
 {
-    /* [server.sleep] acquire and release: what a wake before this is for is seen by the work
-     * below; a wake after it rings the link. */
+    /* [server.sleep] acquire and release: what a wake before this is for is seen by the work, or
+     * by stop(), below; a wake after it rings the link. */
     atomic_exchange_explicit(&s->asleep, 1, memory_order_acq_rel);
     int r = se_server_work(s);
-    if (r == 0) {
+    if (r == 0 && !stop(context)) {
         uint64_t now_ns = se_clock_read(&s->o.clock), next_ns = se_server_next_ns(s);
         uint64_t ns = next_ns > now_ns ? next_ns - now_ns : 0;
         r = se_link_wait(s->o.link, ns < WAIT_MOST_NS ? ns : WAIT_MOST_NS);
@@ -248,17 +256,19 @@ int se_server_run(struct se_server *s, struct se_idle_options options, bool (*st
         if (r > 0)
             se_idle_reset(&idle);
         else if (r == 0 && se_idle_pause(&idle, se_clock_read(&s->o.clock)))
-            r = park(s);
+            r = park(s, stop, context);
         if (r < 0)
             return se_trace(r);
     }
     return 0;
 }
 
-void se_server_set_live(struct se_server *s, const struct se_server_live *live)
+int se_server_set_live(struct se_server *s, const struct se_server_live *live)
 {
-    if (check_live(live) == 0)
+    int r = check_live(live);
+    if (r == 0)
         s->live = *live;
+    return r;
 }
 
 void se_server_drain(struct se_server *s)

@@ -97,11 +97,13 @@ uint64_t se_server_next_ns(const struct se_server *server);
 /* Ends a wait of se_server_run(). Any thread; context is the server. */
 void se_server_wake(void *server);
 
-/* Works until stop() says so; sleeps in the link's wait, as idle allows. 0 or what work said. */
+/* Works until stop() says so; sleeps in the link's wait, as idle allows. Who changes what stop()
+ * says calls se_server_wake() after it. 0 or what work said. */
 int se_server_run(struct se_server *server, struct se_idle_options idle,
                   bool (*stop)(void *context), void *context);
 
-void se_server_set_live(struct se_server *server, const struct se_server_live *live);
+/* 0, or -EINVAL with nothing changed. */
+int se_server_set_live(struct se_server *server, const struct se_server_live *live);
 
 /* Leaves in good order: no new sessions; edges are told; what is under way is finished. */
 void se_server_drain(struct se_server *server);

@@ -293,6 +293,8 @@ void sim_join(struct sim *sim, uint32_t i)
     if (se_link_connect(&inner, sim->url, &link) < 0 ||
         se_faulty_wrap(&e->link, inner, &faults) < 0)
         fail_msg("%s", se_err_text());
+    e->inner = inner;
+    e->next_ns = 0;
     e->options.link = e->link;
     e->options.frames = e->frames;
     e->options.clock = (struct se_clock){ edge_now, e };
@@ -337,6 +339,7 @@ void sim_ask(struct sim *sim, uint32_t i, uint32_t n, uint32_t max_new)
     if (se_edge_ask(e->edge, &ask) < 0)
         fail_msg("edge %u: %s", i, se_err_text());
     e->asking = true;
+    e->next_ns = 0;
 }
 
 void sim_check(const struct sim *sim, uint32_t i)
@@ -395,15 +398,13 @@ static void finish(struct sim *sim, uint32_t i, int outcome)
     sim_ask(sim, i, e->n_prompt, e->max_new);
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 static bool edge_turn(struct sim *sim, uint32_t i)
 {
     struct sim_edge *e = &sim->edge[i];
-    if (!e->edge || e->ready_ns > sim->now_ns)
-        return false;
     e->lag_ns = 0;
     int r = se_edge_work(e->edge);
-    if (getenv("SE_TEST_TRACE"))
-        printf("%.3f edge %u %d lag %llu\n", (double)sim->now_ns * 1e-6, i, r, (unsigned long long)e->lag_ns);
     if (r < 0 && !sim->quiet)
         printf("edge %u: %s (%s)\n", i, se_err_text(), se_err_trail());
     if (e->lag_ns > 0)
@@ -411,6 +412,9 @@ static bool edge_turn(struct sim *sim, uint32_t i)
     if (r != 0 && r != SE_EDGE_WAIT && e->asking)
         finish(sim, i, r);
     e->lag_ns = 0;
+    e->next_ns = r != SE_EDGE_WAIT ? 0 : se_faulty_next_ns(e->link);
+    if (r == SE_EDGE_WAIT && e->asking)
+        e->next_ns = earlier(e->next_ns, se_edge_next_ns(e->edge));
     return r != SE_EDGE_WAIT;
 }
 
@@ -420,22 +424,17 @@ static bool turn(struct sim *sim)
     bool some = false;
     int r = 0;
     for (uint32_t i = 0; i < sim->o.n_edges; i++) {
-        struct sim_edge *e = &sim->edge[i];
+        const struct sim_edge *e = &sim->edge[i];
         if (e->edge && e->ready_ns <= sim->now_ns &&
-            (e->asking || se_link_wait(e->link, 0) == 0))
+            (e->next_ns <= sim->now_ns || se_link_wait(e->inner, 0) == 0))
             some |= edge_turn(sim, i);
     }
     for (int k = 0; k < CALLS_MOST && (r = se_server_work(sim->server)) > 0; k++)
         some = true;
     if (r < 0)
         fail_msg("the server: %s", se_err_text());
-    some |= engine_turn(sim);
-    if (getenv("SE_TEST_TRACE"))
-        printf("%.3f server %d engine %d\n", (double)sim->now_ns * 1e-6, (int)some, sim->running != NULL);
-    return some;
+    return engine_turn(sim) || some;
 }
-
-static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static uint64_t next_event(struct sim *sim)
 {
@@ -443,16 +442,9 @@ static uint64_t next_event(struct sim *sim)
     if (sim->running)
         next = earlier(next, sim->due_ns);
     for (uint32_t i = 0; i < sim->o.n_edges; i++) {
-        struct sim_edge *e = &sim->edge[i];
-        if (!e->edge)
-            continue;
-        if (e->ready_ns > sim->now_ns && e->asking) {
-            next = earlier(next, e->ready_ns);
-            continue;
-        }
-        next = earlier(next, se_faulty_next_ns(e->link));
-        if (e->asking)
-            next = earlier(next, se_edge_next_ns(e->edge));
+        const struct sim_edge *e = &sim->edge[i];
+        if (e->edge)
+            next = earlier(next, e->ready_ns > sim->now_ns ? e->ready_ns : e->next_ns);
     }
     return next;
 }

@@ -23,6 +23,7 @@ struct sim;
 struct sim_edge {
     struct sim *sim;
     struct se_link *link; /* with faults */
+    struct se_link *inner;
     struct se_frames *frames;
     struct se_engine *engine;
     struct se_drafter *model; /* the drafter itself */
@@ -32,6 +33,7 @@ struct sim_edge {
     uint64_t level_ns, row_ns;      /* what drafting costs: per call, and per row */
     uint64_t lag_ns;                /* time that its present call has taken */
     uint64_t ready_ns;              /* busy until then */
+    uint64_t next_ns;               /* something is due then, if nothing comes before */
     uint64_t think_ns;              /* between answers */
 
     uint32_t *prompt, n_prompt, max_new, stop;

@@ -217,7 +217,7 @@ static void a_thousand_edges(void **state)
     sim_end(&sim);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     seed = seed_of_test();
     const struct CMUnitTest tests[] = {
@@ -227,5 +227,7 @@ int main(void)
         cmocka_unit_test(pages_run_out),
         cmocka_unit_test(a_thousand_edges),
     };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]); /* the names of those to run, with * and ? */
     return cmocka_run_group_tests_name("sim", tests, NULL, NULL);
 }

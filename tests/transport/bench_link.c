@@ -275,7 +275,7 @@ int main(int argc, char **argv)
 {
     static const struct row rows[] = {
         { "loop", "spin", LIMIT_NS, 500000 }, { "shm", "spin", LIMIT_NS, 500000 },
-        { "ipc", "spin", LIMIT_NS, 20000 },   { "tcp", "spin", LIMIT_NS, 20000 },
+        { "ipc", "spin", LIMIT_NS, 5000 },    { "tcp", "spin", LIMIT_NS, 5000 },
         { "loop", "sleep", 0, 20000 },        { "shm", "sleep", 0, 20000 },
         { "ipc", "sleep", 0, 20000 },         { "tcp", "sleep", 0, 20000 },
     };

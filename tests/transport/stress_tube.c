@@ -2,6 +2,7 @@
 /* A writer and a reader that sleeps when there is nothing. Under ThreadSanitizer this is the
  * test of [tube.fill] and [tube.free]; it hangs when [tube.sleep] does not hold. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,13 +40,14 @@ static void *write_all(void *context)
         while ((r = se_tube_put(&writer, data, len_b, 5 + i % 60)) == SE_TUBE_FULL) {
             if (atomic_load(&stop) || se_clock_ns() > end)
                 return NULL;
+            sched_yield(); /* there may be one processor only */
         }
         if (r == SE_TUBE_ASLEEP)
             se_bell_ring(&bell);
         if (i % 1000 == 0) /* the reader comes to an end now and then */
             while (!atomic_load(&stop) && (uint32_t)atomic_load(&tube->head) != writer.lines &&
                    se_clock_ns() < end)
-                continue;
+                sched_yield();
     }
     return NULL;
 }

@@ -67,6 +67,7 @@ static void a_server_listens_on_several_urls(void **state)
     second = strchr(urls, ',');
     assert_non_null(second);
     *second++ = 0;
+    assert_ptr_equal(strstr(second, "tcp://127.0.0.1:"), second); /* as people write it */
     const char *url[] = { urls, second };
     for (int i = 0; i < 2; i++) {
         assert_int_equal(se_link_connect(&edge[i], url[i], &options), 0);
@@ -77,7 +78,9 @@ static void a_server_listens_on_several_urls(void **state)
     }
     for (int i = 0; i < 2; i++)
         se_link_fini(edge[i]);
+    assert_int_equal(access(ipc_url + strlen("ipc://"), F_OK), 0);
     se_link_fini(server);
+    assert_int_not_equal(access(ipc_url + strlen("ipc://"), F_OK), 0);
     assert_int_equal(se_frames_out(frames), 0);
     se_frames_free(frames);
 }

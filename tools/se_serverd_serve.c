@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* se-serverd: from the loading of the model to the last answer. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+#include "sched/server/counter.h"
+#include "tools/address.h"
+#include "tools/notify.h"
+#include "tools/se_serverd.h"
+#include "tools/signals.h"
+
+enum { LINE_B = 256, NAME_B = 64 };
+static const char usual_page[] = "se-serverd";
+
+static void on_note(void *context, enum se_server_note level, const char *text)
+{
+    static const enum se_log_level levels[] = { [SE_SERVER_INFO] = SE_LOG_INFO,
+                                                [SE_SERVER_WARN] = SE_LOG_WARN,
+                                                [SE_SERVER_ERROR] = SE_LOG_ERROR };
+    (void)context;
+    se_log(levels[level], "%s", text);
+}
+
+static struct se_host_options host_options(const struct se_serverd_settings *s,
+                                           const char *other_page)
+{
+    const struct se_idle_options idle[] = { SE_IDLE_PARK, SE_IDLE_YIELD, SE_IDLE_SPIN };
+    struct se_host_options o = se_host_options();
+    o.model = s->model;
+    o.rig = s->rig;
+    o.listen = s->listen;
+    o.kv_b = s->kv_b;
+    o.context = (uint32_t)s->context;
+    o.max_sessions = (uint32_t)s->max_sessions;
+    o.max_rows = (uint32_t)s->max_rows;
+    o.max_nodes = (uint32_t)s->max_nodes;
+    o.live = se_serverd_live_of(&s->live);
+    o.idle = idle[s->idle];
+    o.step_log = s->step_log && *s->step_log ? s->step_log : NULL;
+    o.stat = s->stat ? (*s->stat ? s->stat : NULL) : usual_page;
+    o.stat_else = s->stat ? NULL : other_page;
+    o.watch.note = on_note;
+    return o;
+}
+
+static double mib(uint64_t b) { return (double)b / (1 << 20); }
+
+/* "1: 0.2, 4: 0.3" rows and milliseconds, as far as steps go. */
+static const char *pace_text(const struct se_host_facts *f, char line[LINE_B])
+{
+    size_t len = 0;
+    line[0] = '\0';
+    for (uint32_t rows = 1; rows <= f->max_rows && rows <= 256 && len < LINE_B; rows *= 4)
+        len += (size_t)snprintf(line + len, LINE_B - len, "%s%" PRIu32 ": %.3g", len ? ", " : "",
+                                rows, (double)se_pace_ns(&f->pace, rows) * 1e-6);
+    return line;
+}
+
+static void tell_model(const struct se_host_facts *f, const char *dir)
+{
+    char line[LINE_B];
+    se_log(SE_LOG_INFO, "model %s: %s, weights %s (%.1f MiB), %s, %" PRIu32 " threads", dir,
+           se_arch_name(f->config->arch), f->weights, mib(f->weight_b), f->backend, f->threads);
+    se_log(SE_LOG_INFO,
+           "keys and values: %" PRIu32 " pages, %.1f MiB of %s; texts of up to %" PRIu32 " tokens",
+           f->pages, mib(f->kv_b), f->kv, f->context);
+    se_log(SE_LOG_INFO,
+           "up to %" PRIu32 " sessions, trees of %" PRIu32 " nodes, steps of %" PRIu32 " rows",
+           f->max_sessions, f->max_nodes, f->max_rows);
+    se_log(SE_LOG_INFO, "ms of a step by rows: %s", pace_text(f, line));
+}
+
+static void tell_address(const struct se_host_facts *f)
+{
+    char line[LINE_B];
+    if (f->stat)
+        se_log(SE_LOG_INFO, "counters in /dev/shm/%s", f->stat);
+    se_log(SE_LOG_INFO, "listening on %s", f->url);
+    se_log(SE_LOG_INFO, "to use it: se-run --server %s --draft DIR",
+           se_address_reach(f->url, line, sizeof line));
+}
+
+static void tell_end(const struct se_host *host, uint64_t begun_ns)
+{
+    const struct se_stat *stat = se_host_stat(host);
+    se_log(SE_LOG_INFO,
+           "left after %.0f s: %" PRIu64 " sessions, %" PRIu64 " rounds, %" PRIu64 " tokens",
+           (double)(se_clock_ns() - begun_ns) * 1e-9, se_stat_get(stat, SE_COUNT_OPENED),
+           se_stat_get(stat, SE_COUNT_ROUNDS), se_stat_get(stat, SE_COUNT_TOKENS));
+}
+
+/* Until something is there that would be left behind, these signals may do what they always do:
+ * to load a large model takes long. */
+static int watch_endings(void)
+{
+    int r = se_signals_watch(SIGTERM);
+    return r == 0 ? se_signals_watch(SIGINT) : r;
+}
+
+static int listen_and_serve(struct se_host *host, const struct se_serverd_settings *settings,
+                            const struct se_notify *notify)
+{
+    uint64_t begun_ns = se_clock_ns();
+    int r = watch_endings();
+    if (r < 0)
+        return se_trace(r);
+    r = se_host_listen(host);
+    if (r != 0)
+        return r < 0 ? se_trace(r) : SE_SERVERD_DEAF;
+    tell_address(se_host_facts(host));
+    se_notify_say(notify, "READY=1\nSTATUS=listening on %s", se_host_facts(host)->url);
+    r = se_serverd_watch(host, settings, notify);
+    if (r == 0)
+        tell_end(host, begun_ns);
+    return r;
+}
+
+static int load_and_serve(const struct se_serverd_settings *settings,
+                          const struct se_notify *notify)
+{
+    char other_page[NAME_B];
+    struct se_host *host = NULL;
+    snprintf(other_page, sizeof other_page, "%s.%ld", usual_page, (long)getpid());
+    struct se_host_options options = host_options(settings, other_page);
+    se_notify_say(notify, "STATUS=loading %s", settings->model);
+    if (se_host_load(&host, &options) < 0)
+        return SE_SERVERD_MODEL;
+    tell_model(se_host_facts(host), settings->model);
+    int r = listen_and_serve(host, settings, notify);
+    se_host_close(host);
+    return r;
+}
+
+int se_serverd_serve(const struct se_serverd_settings *settings)
+{
+    struct se_notify notify;
+    int r = se_signals_open();
+    if (r < 0)
+        return se_trace(r);
+    if (se_notify_open(&notify) < 0)
+        se_log(SE_LOG_WARN, "%s", se_err_text());
+    r = se_signals_watch(SIGHUP); /* one that comes too early waits */
+    if (r == 0)
+        r = load_and_serve(settings, &notify);
+    se_notify_close(&notify);
+    se_signals_close();
+    return r < 0 ? se_trace(r) : r;
+}
