@@ -48,11 +48,12 @@ float se_plan_step_ns(const struct se_plan *plan, uint32_t rows)
 }
 
 void se_plan_note_answer(struct se_plan *plan, const struct se_wire_result *result, uint32_t rows,
-                         uint64_t trip_ns)
+                         uint64_t trip_ns, bool prompt)
 {
     float told = table_ns(plan, (float)rows), took = (float)result->step_us * 1e3f;
     plan->load = result->load > 0 ? result->load : 1;
-    mean(&plan->queue_ns, (float)result->queue_us * 1e3f);
+    if (!prompt)
+        mean(&plan->queue_ns, (float)result->queue_us * 1e3f);
     if (trip_ns > 0)
         mean(&plan->trip_ns, (float)trip_ns);
     /* Alone at the server, the step was ours: contexts grow, machines slow down. */

@@ -31,11 +31,11 @@ struct se_plan {
 void se_plan_init(struct se_plan *plan);
 void se_plan_welcome(struct se_plan *plan, const struct se_wire_welcome *welcome, uint64_t trip_ns);
 
-/* What was measured. rows: of our own part of the step. */
+/* What was measured. rows: of our own part of the step; prompt: it waited for one as well. */
 void se_plan_note_level(struct se_plan *plan, uint64_t ns);
 void se_plan_note_gain(struct se_plan *plan, float before, float added);
 void se_plan_note_answer(struct se_plan *plan, const struct se_wire_result *result, uint32_t rows,
-                         uint64_t trip_ns);
+                         uint64_t trip_ns, bool prompt);
 void se_plan_note_push(struct se_plan *plan, uint64_t ns);
 void se_plan_note_round(struct se_plan *plan, uint32_t tokens, uint64_t ns);
 

@@ -711,6 +711,18 @@ static void give_way(struct se_pipeline *p)
     p->sessions->evictions++;
 }
 
+/* Texts that the server writes on by itself are in a step that runs: they are ready the moment it
+ * ends, and a step that was formed without them would part those who could share one for ever. */
+static bool writers_run(const struct se_pipeline *p)
+{
+    for (int i = 0; i < SE_PIPELINE_JOBS && p->n_spare < SE_PIPELINE_JOBS; i++)
+        for (uint32_t k = 0; k < p->job[i].n_parts; k++)
+            if (session_at(p, p->job[i].session[k])->in_job &&
+                session_at(p, p->job[i].session[k])->ahead > 0)
+                return true;
+    return false;
+}
+
 static struct se_job *form(struct se_pipeline *p)
 {
     struct se_job *job = p->spare[--p->n_spare];
@@ -734,7 +746,7 @@ bool se_pipeline_launch(struct se_pipeline *p, uint64_t now_ns)
     /* One job must be there for what comes back. */
     if (p->seated || p->n_spare < 2 || p->stuck || (!rest && now_ns < p->look_ns))
         return false;
-    if (!rest && (p->look_ns = launch_at(p, engine_free_ns(p, now_ns))) != 0)
+    if (writers_run(p) || (!rest && (p->look_ns = launch_at(p, engine_free_ns(p, now_ns))) != 0))
         return false;
     struct se_job *job = form(p);
     if (!job && p->n_spare == SE_PIPELINE_JOBS) {
