@@ -55,6 +55,7 @@ struct se_talk {
     uint64_t hold_ns;  /* the server asked to be left alone until then */
     uint64_t heard_ns; /* the last sign of it */
     uint32_t troubles; /* in a row, without an answer */
+    bool wanted;       /* an answer is: somebody has to be there */
     bool told_down;
 
     uint32_t up_b, down_b; /* since the last result */
