@@ -469,7 +469,9 @@ static int take_tokens(struct se_edge *e, uint32_t n_before, uint32_t *taken)
     return 0;
 }
 
-static void tell_round(struct se_edge *e, uint32_t tokens, bool hit, uint64_t now_ns)
+/* ahead: levels of the bet, which the draft no longer knows when it was lost. */
+static void tell_round(struct se_edge *e, uint32_t tokens, uint32_t ahead, bool hit,
+                       uint64_t now_ns)
 {
     const struct se_talk_result *result = &e->result;
     uint64_t server_ns = ((uint64_t)result->wire.queue_us + result->wire.step_us) * 1000;
@@ -483,7 +485,7 @@ static void tell_round(struct se_edge *e, uint32_t tokens, bool hit, uint64_t no
         .nodes = result->pushed ? 0 : e->nodes,
         .depth = result->pushed ? 0 : e->depth,
         .levels = result->pushed ? 0 : e->levels,
-        .ahead_levels = result->pushed ? 0 : se_draft_ahead_levels(&e->draft),
+        .ahead_levels = result->pushed ? 0 : ahead,
         .draft_ns = result->pushed ? 0 : e->draft_ns,
         .ahead_ns = result->pushed ? 0 : e->ahead_ns,
         .hit = hit,
@@ -555,7 +557,7 @@ static int on_result(struct se_edge *e, uint64_t now_ns)
         return se_trace(r);
     if (e->mode == PLAIN)
         hit = false;
-    tell_round(e, tokens, hit, now_ns);
+    tell_round(e, tokens, ahead, hit, now_ns);
     note_times(e, tokens, now_ns);
     e->last_ns = now_ns;
     e->was_hit = hit;
