@@ -233,11 +233,21 @@ static uint32_t promise(struct se_edge *e, uint64_t drafted_ns, float *rate)
     return se_plan_budget(&e->plan, likely, n, drafted_ns, rate);
 }
 
+static uint32_t deepest(const struct se_tree *tree)
+{
+    uint32_t depth = 0;
+    for (uint32_t i = 0; i < tree->n; i++)
+        depth = tree->depth[i] > depth ? tree->depth[i] : depth;
+    return depth;
+}
+
 /* Whether to leave pushes for trees, having grown one. */
 static bool trees_pay(struct se_edge *e, uint64_t drafted_ns)
 {
     float rate, plain = se_plan_plain_rate(&e->plan);
-    promise(e, drafted_ns, &rate);
+    uint64_t whole_ns = (uint64_t)((float)deepest(&e->draft.tree) * e->plan.level_ns);
+    /* What pushes left of an older tree was drafted before, and will not be there the next time. */
+    promise(e, drafted_ns > whole_ns ? drafted_ns : whole_ns, &rate);
     if (e->draft.worth.seen < PARENTS_JUDGED)
         return false;
     /* Changing over costs a trip, during which nothing comes. */

@@ -28,9 +28,11 @@ enum { CHUNK = 64, LINE_B = 1 << 16, PATH_B = 4096 };
 
 struct options {
     double temp, top_p, min_p, sharpen, decay;
-    uint64_t top_k, seed, budget, depth, width, beams, prompts, tokens;
+    uint64_t top_k, seed, budget, depth, width, beams, prompts, tokens, longest;
+    int drafter; /* enum kind */
     bool published, check;
 };
+enum kind { MODEL, NGRAM };
 
 static const struct se_conf_row rows[] = {
     { "temp", 'T', SE_CONF_REAL, offsetof(struct options, temp), "0.7", 0, 1000, "T",
@@ -43,6 +45,10 @@ static const struct se_conf_row rows[] = {
       "the target leaves out what is less likely than P times the likeliest" },
     { "seed", 's', SE_CONF_UINT, offsetof(struct options, seed), "1000", 0, 4294967295.0, "N",
       "of the first prompt; each further one has the next" },
+    { "drafter", 'd', SE_CONF_CHOICE, offsetof(struct options, drafter), "model", 0, 0,
+      "model|ngram", "who drafts" },
+    { "longest", 0, SE_CONF_UINT, offsetof(struct options, longest), "4", 1, 16, "N",
+      "ids that the ngram drafter looks for" },
     { "sharpen", 'k', SE_CONF_REAL, offsetof(struct options, sharpen), "2", 0, 1000, "K",
       "the draft ranks by K * (logit / T + noise); 0: by logit / T" },
     { "published", 0, SE_CONF_FLAG, offsetof(struct options, published), NULL, 0, 0, NULL,
@@ -133,7 +139,9 @@ static int open_bench(struct bench *b, const char *models)
     if (r < 0)
         return r;
     const struct se_config *config = &b->draft.model->config;
-    r = se_drafter_model(&b->drafter, b->draft.engine, config->vocab, config->context, max_rows);
+    r = o->drafter == NGRAM ? se_drafter_ngram(&b->drafter, config->vocab, (uint32_t)o->longest)
+                            : se_drafter_model(&b->drafter, b->draft.engine, config->vocab,
+                                               config->context, max_rows);
     b->sampling = (struct se_sampling){
         .temp = o->temp, .top_k = (uint32_t)o->top_k, .top_p = o->top_p, .min_p = o->min_p
     };
@@ -372,6 +380,7 @@ static void print_result(const struct bench *b)
         printf(" top-p %g", o->top_p);
     if (o->min_p > 0)
         printf(" min-p %g", o->min_p);
+    printf(", %s", b->drafter->ops->name);
     if (o->published)
         printf(", published");
     else

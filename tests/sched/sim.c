@@ -27,7 +27,8 @@ struct sim_options sim_options(uint64_t seed, uint32_t n_edges)
                                  .live = se_server_live(),
                                  .step_ns = 4000000,
                                  .row_ns = 50000,
-                                 .know_costs = true };
+                                 .know_costs = true,
+                                 .grain_ns = 1000 };
 }
 
 static uint64_t sim_now(void *context) { return ((struct sim *)context)->now_ns; }
@@ -425,6 +426,9 @@ static bool turn(struct sim *sim)
     int r = 0;
     for (uint32_t i = 0; i < sim->o.n_edges; i++) {
         const struct sim_edge *e = &sim->edge[i];
+        /* Of one that is busy, what it sent goes on its way all the same. */
+        if (e->edge && e->ready_ns > sim->now_ns && se_faulty_next_ns(e->link) <= sim->now_ns)
+            se_link_wait(e->link, 0);
         if (e->edge && e->ready_ns <= sim->now_ns &&
             (e->next_ns <= sim->now_ns || se_link_wait(e->inner, 0) == 0))
             some |= edge_turn(sim, i);
@@ -443,8 +447,13 @@ static uint64_t next_event(struct sim *sim)
         next = earlier(next, sim->due_ns);
     for (uint32_t i = 0; i < sim->o.n_edges; i++) {
         const struct sim_edge *e = &sim->edge[i];
-        if (e->edge)
-            next = earlier(next, e->ready_ns > sim->now_ns ? e->ready_ns : e->next_ns);
+        if (!e->edge)
+            continue;
+        bool busy = e->ready_ns > sim->now_ns;
+        next = earlier(next, busy ? e->ready_ns : e->next_ns);
+        uint64_t due = busy ? se_faulty_next_ns(e->link) : 0;
+        if (due > sim->now_ns)
+            next = earlier(next, due);
     }
     return next;
 }
@@ -471,7 +480,9 @@ bool sim_run(struct sim *sim, uint64_t until_ns)
         if (next == UINT64_MAX)
             fail_msg("at %.3f ms everybody waits and nothing will come",
                      (double)sim->now_ns * 1e-6);
-        sim->now_ns = next > sim->now_ns ? earlier(next, until_ns) : sim->now_ns + 1000;
+        next = next > sim->now_ns ? next : sim->now_ns + 1;
+        next = (next + sim->o.grain_ns - 1) / sim->o.grain_ns * sim->o.grain_ns;
+        sim->now_ns = earlier(next, until_ns);
     }
     return !anybody_asks(sim);
 }

@@ -53,6 +53,7 @@ struct sim_options {
     struct se_server_live live;
     /* What a step takes: fixed, and per row. */
     uint64_t step_ns, row_ns;
+    uint64_t grain_ns;               /* time passes in multiples of it: the coarser, the faster */
     bool know_costs;                 /* the server has measured its steps beforehand */
     struct se_faulty_options faults; /* seed, clock and frames are filled in */
 };

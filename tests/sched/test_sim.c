@@ -189,6 +189,7 @@ static void a_thousand_edges(void **state)
     (void)state;
     o.step_ns = 10000000;
     o.row_ns = 10000;
+    o.grain_ns = 250000;
     o.faults = (struct se_faulty_options){
         .delay_min_ns = 5000000, .delay_max_ns = 9000000, .drop = 0.01, .twice = 0.01, .late = 0.01
     };
