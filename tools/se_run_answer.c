@@ -202,7 +202,8 @@ int se_run_answer(struct se_run *run, const struct se_ids *prompt, const json_t 
     uint64_t began_ns = se_clock_ns();
     if (r == 0 && run->o->n > 0)
         r = ask_and_work(run, prompt);
-    count(run, se_clock_ns() - began_ns);
+    if (r == 0 || run->writer.n > 0) /* one that never began is none */
+        count(run, se_clock_ns() - began_ns);
     r = finish(run, r, about);
     if (r == 0 && run->full)
         se_program_say("the context of %" PRIu32 " tokens is full", context_of(run));

@@ -9,6 +9,7 @@ WORK is a folder for this run alone; EDITS is yes where libedit is built in.
 import os
 import sys
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from terminal import Terminal
 
