@@ -332,8 +332,10 @@ static int begin_growth(struct se_edge *e)
 static bool is_enough(struct se_edge *e, uint64_t now_ns)
 {
     uint32_t n;
-    if (e->o.fixed || e->draft.grow.n_frontier == 0)
+    if (e->o.depth == SE_EDGE_DEPTH_FIXED || e->draft.grow.n_frontier == 0)
         return e->draft.grow.n_frontier == 0;
+    if (e->o.depth == SE_EDGE_DEPTH_MATCHED)
+        return e->levels >= se_plan_matched(&e->plan);
     const float *likely = se_draft_likely(&e->draft, &n);
     return !se_plan_deeper(&e->plan, likely, n, now_ns - e->begun_ns, se_draft_frontier(&e->draft));
 }
@@ -353,7 +355,9 @@ static int grow(struct se_edge *e, uint64_t now_ns)
     }
     float rate;
     uint64_t drafted_ns = now_ns - e->begun_ns;
-    uint32_t budget = e->o.fixed ? UINT32_MAX : promise(e, drafted_ns, &rate);
+    uint32_t budget = promise(e, drafted_ns, &rate);
+    if (e->o.depth != SE_EDGE_DEPTH_LEARNED)
+        budget = UINT32_MAX;
     if (e->mode == PLAIN) {
         e->looked_ns += drafted_ns;
         e->looks++;
@@ -479,7 +483,9 @@ static int take_tokens(struct se_edge *e, uint32_t n_before, uint32_t *taken)
     return 0;
 }
 
-static void tell_round(struct se_edge *e, uint32_t tokens, bool hit, uint64_t now_ns)
+/* ahead: levels of the bet, which the draft no longer knows when it was lost. */
+static void tell_round(struct se_edge *e, uint32_t tokens, uint32_t ahead, bool hit,
+                       uint64_t now_ns)
 {
     const struct se_talk_result *result = &e->result;
     uint64_t server_ns = ((uint64_t)result->wire.queue_us + result->wire.step_us) * 1000;
@@ -493,7 +499,7 @@ static void tell_round(struct se_edge *e, uint32_t tokens, bool hit, uint64_t no
         .nodes = result->pushed ? 0 : e->nodes,
         .depth = result->pushed ? 0 : e->depth,
         .levels = result->pushed ? 0 : e->levels,
-        .ahead_levels = result->pushed ? 0 : se_draft_ahead_levels(&e->draft),
+        .ahead_levels = result->pushed ? 0 : ahead,
         .draft_ns = result->pushed ? 0 : e->draft_ns,
         .ahead_ns = result->pushed ? 0 : e->ahead_ns,
         .hit = hit,
@@ -565,7 +571,7 @@ static int on_result(struct se_edge *e, uint64_t now_ns)
         return se_trace(r);
     if (e->mode == PLAIN)
         hit = false;
-    tell_round(e, tokens, hit, now_ns);
+    tell_round(e, tokens, ahead, hit, now_ns);
     note_times(e, tokens, now_ns);
     e->last_ns = now_ns;
     e->was_hit = hit;

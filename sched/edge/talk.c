@@ -271,7 +271,7 @@ void se_talk_verify(struct se_talk *t, const int32_t *parent, const uint32_t *id
     if (t->pushes > 0 || t->open)
         end_rounds(t);
     t->round++;
-    t->open = true;
+    t->open = t->wanted = true;
     t->said = false;
     t->times = 0;
     t->nodes = nodes;
@@ -471,6 +471,8 @@ static bool concerns(const struct se_talk *t, const struct se_wire_error *m)
 {
     if (m->about == SE_WIRE_HELLO || m->about == SE_WIRE_RESUME)
         return t->state == SE_TALK_OPENING && m->ref == t->nonce;
+    if (m->about == SE_WIRE_PREFILL && m->code == SE_WIRE_E_CONTEXT)
+        return m->b == base_of(t); /* otherwise of a text before this one */
     if (m->about == SE_WIRE_VERIFY)
         return t->state == SE_TALK_OPEN && t->open && m->ref == t->round;
     return true;
@@ -579,17 +581,23 @@ static void on_gone(struct se_talk *t)
 
 bool se_talk_waits(const struct se_talk *t) { return t->open || t->pushes > 0; }
 
+/* A round that is not answered, or a session that is not opened. */
+static bool misses_server(const struct se_talk *t)
+{
+    return se_talk_waits(t) || (t->wanted && t->state != SE_TALK_OPEN);
+}
+
 static int give_up(const struct se_talk *t, uint64_t now_ns)
 {
     if (t->troubles > TROUBLES_MAX)
         return se_fail(-EPROTO, "the server and this edge cannot agree on the text");
-    if (!t->wanted || now_ns < t->heard_ns || now_ns - t->heard_ns < t->o->give_up_ns)
+    /* While it wants to be left alone it owes no sign. */
+    uint64_t since_ns = t->heard_ns > t->hold_ns ? t->heard_ns : t->hold_ns;
+    if (!misses_server(t) || now_ns < since_ns || now_ns - since_ns < t->o->give_up_ns)
         return 0;
-    if (!se_talk_waits(t) && t->state == SE_TALK_OPEN)
-        return 0; /* nothing was asked of it */
     return se_fail(SE_EDGE_UNREACHABLE, "%s: %s for %.0f s", se_link_url(t->o->link),
                    t->joined ? "the server does not answer" : "there is no server",
-                   (double)(now_ns - t->heard_ns) * 1e-9);
+                   (double)(now_ns - since_ns) * 1e-9);
 }
 
 int se_talk_work(struct se_talk *t, uint64_t now_ns, struct se_talk_result *result)
@@ -633,8 +641,8 @@ uint64_t se_talk_next_ns(const struct se_talk *t)
     bool opens = t->n > 0 && (t->wanted || t->resuming);
     if (!se_talk_waits(t) && !(t->state == SE_TALK_OPEN ? t->cancels : opens))
         return next;
-    if (t->wanted)
-        next = t->heard_ns + t->o->give_up_ns;
+    if (misses_server(t))
+        next = (t->heard_ns > t->hold_ns ? t->heard_ns : t->hold_ns) + t->o->give_up_ns;
     if (!t->joined)
         return next;
     uint64_t due = t->due_ns > t->hold_ns ? t->due_ns : t->hold_ns;

@@ -30,7 +30,6 @@ struct se_talk {
 
     enum se_talk_state state;
     bool joined, resuming;
-    bool wanted; /* an answer is to be written from this text */
     uint64_t session, token[2], nonce;
     struct se_wire_welcome welcome;
     bool welcomed;
@@ -56,6 +55,7 @@ struct se_talk {
     uint64_t hold_ns;  /* the server asked to be left alone until then */
     uint64_t heard_ns; /* the last sign of it */
     uint32_t troubles; /* in a row, without an answer */
+    bool wanted;       /* an answer is: somebody has to be there */
     bool told_down;
 
     uint32_t up_b, down_b; /* since the last result */

@@ -9,7 +9,7 @@ void draw_edge_options(struct se_rng *rng, struct se_edge_options *o)
     o->sampling.top_p = se_rng_below(rng, 3) == 0 ? 0.5 + se_rng_unit(rng) / 2 : 1;
     o->speculate = (enum se_wire_speculate)se_rng_below(rng, 3);
     o->shape = (enum se_edge_shape)se_rng_below(rng, 2);
-    o->fixed = se_rng_below(rng, 2);
+    o->depth = (enum se_edge_depth)se_rng_below(rng, 3);
     o->proactive = (enum se_proactive)se_rng_below(rng, 3);
     o->sharpen = se_rng_below(rng, 2) ? 2 : 0;
     o->grow.max_budget = 1 + se_rng_below(rng, 63);

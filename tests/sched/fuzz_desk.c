@@ -160,7 +160,7 @@ static void open_edge(struct stand *s)
     o->give_up_ns = 10 * PATIENCE_NS;
     o->speculate = (enum se_wire_speculate)(kind % 3);
     s->late = kind & 16 ? true : false;
-    o->fixed = kind & 4 ? true : false;
+    o->depth = kind & 4 ? SE_EDGE_DEPTH_FIXED : SE_EDGE_DEPTH_LEARNED;
     o->grow.max_budget = NODES - 1;
     if (kind & 8) {
         table_model_init(&s->draft, 1, VOCAB, CONTEXT);
