@@ -424,24 +424,38 @@ bool se_pipeline_settle(struct se_pipeline *p, uint64_t now_ns)
 
 /* ---- form */
 
-/* Parked first, then whoever was not heard of for longest; none that is in the middle of
- * something, nor the one that needs the room. */
+/* Who gives up keys and values before whom; none that has a round under way does. What an edge
+ * needs it takes from its own sessions first, or a few greedy ones would live at the cost of all.
+ * A prompt that nobody has asked about yet yields to a round, but not to another such prompt. */
+enum { PARKED, OWN, IDLE, PROMPT, AT_WORK, NEVER };
+
+static int yields(const struct se_session *s, const struct se_session *needs)
+{
+    if (s == needs || s->id == 0 || s->pages == 0 || s->in_job || s->closing ||
+        s->slot != SE_SLOT_NONE)
+        return NEVER;
+    if (s->peer == 0)
+        return PARKED;
+    if (s->peer == needs->peer)
+        return OWN;
+    if (s->computed < s->n)
+        return needs->slot != SE_SLOT_NONE ? PROMPT : NEVER;
+    return s->at_work ? AT_WORK : IDLE;
+}
+
+/* Of those who are alike, whoever was not heard of for longest. */
 static uint32_t find_victim(const struct se_pipeline *p, const struct se_session *needs)
 {
     uint32_t victim = SE_SESSION_NONE;
+    int lowest = NEVER;
     for (uint32_t i = 0; i < p->sessions->used; i++) {
-        const struct se_session *s = session_at(p, i), *v;
-        if (s == needs || s->id == 0 || s->pages == 0 || s->in_job || s->closing || s->slot != SE_SLOT_NONE ||
-            (s->peer != 0 && s->computed < s->n))
-            continue;
-        if (victim == SE_SESSION_NONE) {
+        const struct se_session *s = session_at(p, i);
+        int rank = yields(s, needs);
+        if (rank < lowest ||
+            (rank == lowest && rank < NEVER && s->heard_ns < session_at(p, victim)->heard_ns)) {
             victim = i;
-            continue;
+            lowest = rank;
         }
-        v = session_at(p, victim);
-        bool parked = s->peer == 0, other = v->peer == 0;
-        if (parked != other ? parked : s->heard_ns < v->heard_ns)
-            victim = i;
     }
     return victim;
 }
@@ -543,13 +557,14 @@ static uint32_t prefill_rows(const struct se_pipeline *p, const struct se_job *j
 
 static void add_prefills(struct se_pipeline *p, struct se_job *job)
 {
-    uint32_t rows = prefill_rows(p, job);
-    while (rows > 0 && p->want_first != SE_SESSION_NONE && job->n_parts < job->max_parts) {
-        uint32_t at = p->want_first;
+    uint32_t rows = prefill_rows(p, job), at = p->want_first, next;
+    for (; rows > 0 && at != SE_SESSION_NONE && job->n_parts < job->max_parts; at = next) {
         struct se_session *s = session_at(p, at);
         uint32_t n = s->n - s->computed < rows ? s->n - s->computed : rows;
-        if (!have_pages(p, s, n))
-            return;
+        bool room = have_pages(p, s, n);
+        next = s->want_next; /* room may have been made of others in the queue */
+        if (!room)
+            continue; /* others may find some */
         unqueue_want(p, at);
         struct se_part *part = add_part(p, job, at, SE_JOB_PREFILL, n);
         memcpy(job->token + job->n_tokens, s->text + s->computed, n * sizeof *s->text);
