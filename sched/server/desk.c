@@ -77,6 +77,9 @@ static void forget_peer(struct se_server *s, se_link_peer handle, bool close, ui
 
 /* ---- faults */
 
+/* Kinds of faults beside those of a frame. */
+enum { FLOOD = SE_WIRE_FAULT_END, FOREIGN, CUT };
+
 /* A note of the first fault of each kind; the counters tell of the others. */
 static void note_fault(struct se_server *s, uint32_t kind, se_link_peer peer, const char *what)
 {
@@ -93,9 +96,8 @@ static void cut_off(struct se_server *s, se_link_peer handle, uint64_t now_ns)
     struct se_wire_error error = se_say_error(SE_WIRE_E_CUT, (enum se_wire_type)0, 0);
     se_say_no(s, handle, 0, &error, "too many faults or too many frames");
     se_server_count(s, SE_COUNT_CUT, 1);
-    se_server_tell(s, SE_SERVER_WARN, "edge %" PRIx64 ": cut off after %u faults", handle,
-                   s->live.peer_faults);
-    forget_peer(s, handle, false, now_ns);
+    note_fault(s, CUT, handle, "cut off after too many faults");
+    forget_peer(s, handle, true, now_ns); /* it has no claim to be waited for */
     uint32_t number = se_peer_find(&s->peers, handle);
     if (number != SE_PEER_NONE)
         se_peer_leave(&s->peers, number);
@@ -190,14 +192,24 @@ static bool say_leaving(const struct asks *a, enum se_wire_type about, uint64_t 
     return false;
 }
 
-/* Whether somebody else may have its place: its edge is gone, or has been silent for as long as
- * one that is gone would be waited for. */
-static bool can_go(const struct se_server *s, const struct se_session *session, uint64_t now_ns)
+static uint32_t sessions_of(const struct se_server *s, se_link_peer peer)
+{
+    uint32_t number = se_peer_find(&s->peers, peer);
+    return number == SE_PEER_NONE ? 0 : s->peers.peer[number].n_sessions;
+}
+
+/* Whether somebody with so many sessions may have its place: its edge is gone; or nothing is under
+ * way and the edge has been silent for as long as one that is gone would be waited for, or has
+ * more sessions than the one who asks would have. */
+static bool can_go(const struct se_server *s, const struct se_session *session, uint32_t asker_has,
+                   uint64_t now_ns)
 {
     if (session->id == 0 || session->closing || session->in_job)
         return false;
-    return session->peer == 0 || (session->slot == SE_SLOT_NONE &&
-                                  now_ns - session->heard_ns >= s->live.park_ns);
+    if (session->peer == 0)
+        return true;
+    return session->slot == SE_SLOT_NONE && (now_ns - session->heard_ns >= s->live.park_ns ||
+                                             sessions_of(s, session->peer) > asker_has + 1);
 }
 
 /* Parked before silent, and the longest first. */
@@ -207,14 +219,14 @@ static bool goes_before(const struct se_session *a, const struct se_session *b)
     return parked != other ? parked : a->heard_ns < b->heard_ns;
 }
 
-/* One of an edge's sessions (0: of anybody's) makes room. */
-static bool evict(struct se_server *s, se_link_peer of, uint64_t now_ns)
+/* A session makes room for one of the asker's: one of its own, or anybody's. */
+static bool evict(struct se_server *s, se_link_peer asker, bool own, uint64_t now_ns)
 {
     struct se_wire bye = { .type = SE_WIRE_BYE, .bye = { .reason = SE_WIRE_BYE_EVICTED } };
-    uint32_t first = SE_SESSION_NONE;
+    uint32_t first = SE_SESSION_NONE, has = sessions_of(s, asker);
     for (uint32_t i = 0; i < s->sessions.used; i++) {
         const struct se_session *session = se_server_session(s, i);
-        if ((of == 0 || session->peer == of) && can_go(s, session, now_ns) &&
+        if ((!own || session->peer == asker) && can_go(s, session, has, now_ns) &&
             (first == SE_SESSION_NONE || goes_before(session, se_server_session(s, first))))
             first = i;
     }
@@ -235,9 +247,9 @@ static bool has_place(const struct asks *a, const struct se_wire_hello *h)
     if (s->draining)
         return say_leaving(a, SE_WIRE_HELLO, h->nonce, 0);
     if (number == SE_PEER_NONE || (s->peers.peer[number].n_sessions >= s->live.peer_sessions &&
-                                   !evict(s, a->peer, a->now_ns)))
+                                   !evict(s, a->peer, true, a->now_ns)))
         return say_busy(a, SE_WIRE_HELLO, h->nonce, 0, "too many sessions of one edge");
-    if (s->sessions.n >= s->o.max_sessions && !evict(s, 0, a->now_ns))
+    if (s->sessions.n >= s->o.max_sessions && !evict(s, a->peer, false, a->now_ns))
         return say_busy(a, SE_WIRE_HELLO, h->nonce, 0, "every session is taken");
     return true;
 }
@@ -279,7 +291,7 @@ static void denied(const struct asks *a, const struct se_wire *m, uint64_t ref, 
 {
     struct se_wire_error error = se_say_error(SE_WIRE_E_DENIED, m->type, ref);
     se_server_count(a->s, SE_COUNT_FOREIGN, 1);
-    note_fault(a->s, SE_WIRE_FAULT_END + (uint32_t)m->type, a->peer, why);
+    note_fault(a->s, FOREIGN, a->peer, why);
     se_say_no(a->s, a->peer, m->session, &error, "%s", why);
     add_fault(a->s, a->peer, a->now_ns);
 }
@@ -404,7 +416,8 @@ static bool is_next_round(const struct asks *a, const struct se_wire *message, u
     }
     if (m->round == next || (session->loose && m->round == session->round))
         return true;
-    if (m->round < next) /* late; or all that was pushed behind it was lost, which it must be told */
+    if (m->round <
+        next) /* late; or all that was pushed behind it was lost, which it must be told */
         se_server_count(s, SE_COUNT_STALE, 1);
     struct se_wire_error error = se_say_error(SE_WIRE_E_ROUND, SE_WIRE_VERIFY, m->round);
     error.a = next;
@@ -488,8 +501,8 @@ static void on_cancel(const struct asks *a, const struct se_wire *message, uint3
     struct se_server *s = a->s;
     const struct se_wire_cancel *m = &message->cancel;
     struct se_session *session = se_server_session(s, at);
-    bool passed = session->slot != SE_SLOT_NONE &&
-                  s->pipeline.slots.slot[session->slot].round > m->round;
+    bool passed =
+        session->slot != SE_SLOT_NONE && s->pipeline.slots.slot[session->slot].round > m->round;
     if (passed || (m->round < session->round && !session->loose)) {
         se_server_count(s, SE_COUNT_STALE, 1); /* it comes again, or late */
         return;
@@ -614,7 +627,7 @@ static void on_frame(struct se_server *s, se_link_peer peer, const struct se_fra
     if (!se_peer_pays(&s->peers.peer[number], s->live.peer_frames, now_ns)) {
         struct se_peer *of = &s->peers.peer[number];
         se_server_count(s, SE_COUNT_FLOODED, 1);
-        note_fault(s, SE_WIRE_FAULT_END, peer, "more frames than its rate allows");
+        note_fault(s, FLOOD, peer, "more frames than its rate allows");
         if (++of->flooded % FAULTS_PER_NOTE == 0)
             add_fault(s, peer, now_ns);
         return;
