@@ -454,7 +454,7 @@ static bool edge_turn(struct sim *sim, uint32_t i)
 /* Now and then, and not of a crowd: it looks at everything. */
 static void audit(struct sim *sim)
 {
-    if (sim->o.n_edges > 32 || ++sim->turns % 8 != 0)
+    if (sim->o.n_edges > 32 || ++sim->turns % 32 != 0)
         return;
     const char *what = audit_server(sim->server);
     if (what)

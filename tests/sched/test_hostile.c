@@ -375,6 +375,19 @@ static uint64_t act(struct sim *sim, void *context)
     return sim->now_ns + MS;
 }
 
+/* Who is there and says nothing: what honest edges' times are compared with. */
+static void silence(struct hostile *h) { (void)h; }
+static const struct attack nothing = { "nothing", silence, 1, SE_COUNT_PEERS, 1 };
+
+static void invite(struct hostile *h, struct sim *sim, const struct attack *of,
+                   struct se_frames *frames)
+{
+    *h = (struct hostile){ .of = of, .sim = sim, .nonce = 1000000000 };
+    se_rng_init(&h->rng, seed, SE_RNG_TEST);
+    assert_int_equal(raw_begin(&h->raw, sim->url, frames), 0);
+    sim->guest = (struct sim_guest){ act, h, 0 };
+}
+
 struct outcome {
     uint64_t ends_ns[HONEST], wait_ns, rounds;
 };
@@ -459,20 +472,19 @@ static void check_attack(const struct hostile *h, const struct outcome *quiet,
 static void honest_edges_do_not_feel_it(void **state)
 {
     static struct sim sim;
+    static struct hostile h;
     struct outcome quiet, beside;
     struct se_frames *frames;
     (void)state;
     assert_int_equal(se_frames_new(&frames, RAW_FRAMES, SE_WIRE_FRAME_MAX), 0);
     begin(&sim, PLENTY);
-    run_honest(&sim, "alone", &quiet);
+    invite(&h, &sim, &nothing, frames);
+    run_honest(&sim, nothing.name, &quiet);
+    raw_end(&h.raw);
     sim_end(&sim);
     for (uint32_t i = 0; i < ATTACKS; i++) {
-        static struct hostile h;
         begin(&sim, PLENTY);
-        h = (struct hostile){ .of = &attacks[i], .sim = &sim, .nonce = 1000000000 };
-        se_rng_init(&h.rng, seed + i, SE_RNG_TEST);
-        assert_int_equal(raw_begin(&h.raw, sim.url, frames), 0);
-        sim.guest = (struct sim_guest){ act, &h, 0 };
+        invite(&h, &sim, &attacks[i], frames);
         run_honest(&sim, attacks[i].name, &beside);
         check_attack(&h, &quiet, &beside);
         raw_end(&h.raw);
@@ -487,22 +499,21 @@ static void honest_edges_do_not_feel_it(void **state)
 static void memory_is_shared(void **state)
 {
     static struct sim sim;
+    static struct hostile h;
     struct outcome quiet, beside;
     struct se_frames *frames;
     (void)state;
     assert_int_equal(se_frames_new(&frames, RAW_FRAMES, SE_WIRE_FRAME_MAX), 0);
     begin(&sim, FEW);
-    run_honest(&sim, "alone", &quiet);
+    invite(&h, &sim, &nothing, frames);
+    run_honest(&sim, nothing.name, &quiet);
+    raw_end(&h.raw);
     sim_end(&sim);
     for (uint32_t i = 0; i < ATTACKS; i++) {
-        static struct hostile h;
         if (attacks[i].slower_ns == 0)
             continue;
         begin(&sim, FEW);
-        h = (struct hostile){ .of = &attacks[i], .sim = &sim, .nonce = 1000000000 };
-        se_rng_init(&h.rng, seed + i, SE_RNG_TEST);
-        assert_int_equal(raw_begin(&h.raw, sim.url, frames), 0);
-        sim.guest = (struct sim_guest){ act, &h, 0 };
+        invite(&h, &sim, &attacks[i], frames);
         run_honest(&sim, attacks[i].name, &beside);
         print_message("%-32s a round waits %.2f ms, alone %.2f\n", attacks[i].name,
                       (double)(beside.wait_ns / beside.rounds) * 1e-6,
@@ -533,10 +544,7 @@ static void newcomers_find_a_place(void **state)
     sim_join(&sim, 0);
     sim_join(&sim, 1);
     sim_ask(&sim, 0, 20, 40);
-    h = (struct hostile){ .of = &greedy, .sim = &sim, .nonce = 1000000000 };
-    se_rng_init(&h.rng, seed, SE_RNG_TEST);
-    assert_int_equal(raw_begin(&h.raw, sim.url, frames), 0);
-    sim.guest = (struct sim_guest){ act, &h, 0 };
+    invite(&h, &sim, &greedy, frames);
     assert_true(sim_run(&sim, sim.now_ns + 100000 * MS));
     assert_int_equal(sim.server->sessions.n, PER_EDGE);
     sim_ask(&sim, 1, 20, 40);
