@@ -78,7 +78,8 @@ static void next_turn(struct sim *sim, uint32_t i)
         return;
     turns_left[i]--;
     memcpy(text, e->prompt, n * sizeof *text);
-    memcpy(text + n, id, made * sizeof *text);
+    if (made > 0)
+        memcpy(text + n, id, made * sizeof *text);
     n += made;
     if (n > CONTEXT)
         n = CONTEXT - below(sim, 64);
