@@ -93,8 +93,9 @@ const struct se_conf_row se_run_rows[] = {
       "of the tree: by what guesses turned out to be worth, or by the published rule" },
     { "coupling", 0, SE_CONF_REAL, AT(coupling), "2", 0, 1000, "K",
       "how closely the draft follows the target's noise; 0: not at all" },
-    { "fixed", 0, SE_CONF_FLAG, AT(fixed), NULL, 0, 0, NULL,
-      "depth and number of drafted tokens are just what is said below, in every round" },
+    { "depth", 0, SE_CONF_CHOICE, AT(depth), "learned", 0, 0, "learned|matched|fixed",
+      "how much each round drafts, within what is said below: what brings the most tokens per "
+      "second; as long as the server takes meanwhile; or always all of it" },
     LIMIT("max-n-beams", tree.n_beams, "32", 1, 1024, "nodes that a level looks at"),
     LIMIT("max-beam-len", tree.beam_len, "16", 0, 1023, "levels of a tree"),
     LIMIT("max-branch-width", tree.branch_width, "16", 1, 1024, "successors of a node looked at"),
@@ -227,7 +228,7 @@ void se_run_options_edge(const struct se_run_options *o, struct se_edge_options 
     edge->grow = grow_of(&o->tree, edge->grow);
     edge->ahead = grow_of(&o->ahead, edge->ahead);
     edge->proactive = (enum se_proactive)o->proactive;
-    edge->fixed = o->fixed;
+    edge->depth = (enum se_edge_depth)o->depth;
     edge->sharpen = (float)o->coupling;
     edge->retry_ns = o->retry_ns;
     edge->give_up_ns = o->give_up_ns;

@@ -53,11 +53,11 @@ struct se_run_options {
     struct se_rig_options rig;
     uint64_t ngram;
     struct se_run_tree tree, ahead;
-    int proactive; /* enum se_proactive */
-    int shape;     /* enum se_edge_shape */
-    int speculate; /* enum se_wire_speculate */
+    int proactive;    /* enum se_proactive */
+    int shape, depth; /* enum se_edge_shape */
+    int speculate;    /* enum se_wire_speculate */
     double coupling;
-    bool fixed, check;
+    bool check;
 
     /* when the server does not answer */
     int busy; /* enum se_edge_busy */

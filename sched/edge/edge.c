@@ -333,8 +333,10 @@ static int begin_growth(struct se_edge *e)
 static bool is_enough(struct se_edge *e, uint64_t now_ns)
 {
     uint32_t n;
-    if (e->o.fixed || e->draft.grow.n_frontier == 0)
+    if (e->o.depth == SE_EDGE_DEPTH_FIXED || e->draft.grow.n_frontier == 0)
         return e->draft.grow.n_frontier == 0;
+    if (e->o.depth == SE_EDGE_DEPTH_MATCHED)
+        return e->levels >= se_plan_matched(&e->plan);
     const float *likely = se_draft_likely(&e->draft, &n);
     return !se_plan_deeper(&e->plan, likely, n, now_ns - e->begun_ns, se_draft_frontier(&e->draft));
 }
@@ -354,7 +356,9 @@ static int grow(struct se_edge *e, uint64_t now_ns)
     }
     float rate;
     uint64_t drafted_ns = now_ns - e->begun_ns;
-    uint32_t budget = e->o.fixed ? UINT32_MAX : promise(e, drafted_ns, &rate);
+    uint32_t budget = promise(e, drafted_ns, &rate);
+    if (e->o.depth != SE_EDGE_DEPTH_LEARNED)
+        budget = UINT32_MAX;
     if (e->mode == PLAIN) {
         e->looked_ns += drafted_ns;
         e->looks++;

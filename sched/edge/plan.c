@@ -57,6 +57,8 @@ void se_plan_note_answer(struct se_plan *plan, const struct se_wire_result *resu
         mean(&plan->queue_ns, (float)result->queue_us * 1e3f);
     if (trip_ns > 0)
         mean(&plan->trip_ns, (float)trip_ns);
+    if (rows > 1)
+        mean(&plan->verify_ns, took + (prompt ? 0 : (float)result->queue_us * 1e3f));
     /* Alone at the server, the step was ours: contexts grow, machines slow down. */
     if (told > 0 && plan->load == 1 && took > 0)
         plan->scale += (took / told - plan->scale) * WEIGHT;
@@ -108,6 +110,14 @@ bool se_plan_deeper(const struct se_plan *plan, const float *likely, uint32_t n,
     /* What it would add, in about as many nodes as tokens of that likelihood take. */
     uint32_t nodes = most + 1 + (uint32_t)(2 * more);
     return rate_of(plan, tokens + more, nodes, (float)drafted_ns + plan->level_ns) > now;
+}
+
+uint32_t se_plan_matched(const struct se_plan *plan)
+{
+    float verify_ns = plan->verify_ns > 0 ? plan->verify_ns : se_plan_step_ns(plan, 33);
+    if (plan->level_ns <= 0 || verify_ns <= plan->trip_ns + plan->level_ns)
+        return 1;
+    return (uint32_t)((verify_ns - plan->trip_ns) / plan->level_ns + 0.5f);
 }
 
 float se_plan_plain_rate(const struct se_plan *plan)

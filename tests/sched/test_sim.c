@@ -30,7 +30,7 @@ static void draw_edge(struct sim *sim, uint32_t i)
     o->sampling.top_p = below(sim, 3) == 0 ? 0.5 + draw(sim) / 2 : 1;
     o->speculate = (enum se_wire_speculate)below(sim, 3);
     o->shape = (enum se_edge_shape)below(sim, 2);
-    o->fixed = below(sim, 2);
+    o->depth = (enum se_edge_depth)below(sim, 3);
     o->proactive = (enum se_proactive)below(sim, 3);
     o->sharpen = below(sim, 2) ? 2 : 0;
     o->grow.max_budget = 1 + below(sim, 63);

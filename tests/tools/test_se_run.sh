@@ -127,7 +127,7 @@ for line in open(sys.argv[1]):
                 fault "se-model generate $sampling"
         done <"$work/prompts"
         for how in '' '-d DRAFT' '-d DRAFT --speculate on --check-draft' \
-            '-d DRAFT --speculate on --proactive disabled --shape published --fixed --coupling 0
+            '-d DRAFT --speculate on --proactive disabled --shape published --depth fixed --coupling 0
              --max-beam-len 4 --max-budget 32' \
             '-d DRAFT --speculate on --proactive included --max-n-beams 4 --max-branch-width 3' \
             '-d ngram --speculate on' '-d DRAFT --speculate off'; do
@@ -178,7 +178,7 @@ for line in open(sys.argv[1]):
 
 numbers() {
     runs_well --server "$url" -d "$draft" -p 'The fox' -n 40 --json --ids-out --speculate on \
-        --fixed --max-beam-len 3 --max-budget 8 --result "$work/records"
+        --depth fixed --max-beam-len 3 --max-budget 8 --result "$work/records"
     python3 - "$work/out" "$work/records" <<'PY' || fault '--json, --result'
 import json, sys
 (answer,) = [json.loads(line) for line in open(sys.argv[1])]

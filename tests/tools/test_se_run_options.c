@@ -35,7 +35,7 @@ static void test_edge_defaults(void **state)
     assert_memory_equal(&said.grow, &own.grow, sizeof own.grow);
     assert_memory_equal(&said.ahead, &own.ahead, sizeof own.ahead);
     assert_int_equal(said.proactive, own.proactive);
-    assert_int_equal(said.fixed, own.fixed);
+    assert_int_equal(said.depth, own.depth);
     assert_true(said.sharpen == own.sharpen);
     assert_int_equal(said.retry_ns, own.retry_ns);
     assert_int_equal(said.give_up_ns, own.give_up_ns);
