@@ -77,6 +77,9 @@ static void forget_peer(struct se_server *s, se_link_peer handle, bool close, ui
 
 /* ---- faults */
 
+/* Kinds of faults beside those of a frame. */
+enum { FLOOD = SE_WIRE_FAULT_END, FOREIGN, CUT };
+
 /* A note of the first fault of each kind; the counters tell of the others. */
 static void note_fault(struct se_server *s, uint32_t kind, se_link_peer peer, const char *what)
 {
@@ -93,9 +96,8 @@ static void cut_off(struct se_server *s, se_link_peer handle, uint64_t now_ns)
     struct se_wire_error error = se_say_error(SE_WIRE_E_CUT, (enum se_wire_type)0, 0);
     se_say_no(s, handle, 0, &error, "too many faults or too many frames");
     se_server_count(s, SE_COUNT_CUT, 1);
-    se_server_tell(s, SE_SERVER_WARN, "edge %" PRIx64 ": cut off after %u faults", handle,
-                   s->live.peer_faults);
-    forget_peer(s, handle, false, now_ns);
+    note_fault(s, CUT, handle, "cut off after too many faults");
+    forget_peer(s, handle, true, now_ns); /* it has no claim to be waited for */
     uint32_t number = se_peer_find(&s->peers, handle);
     if (number != SE_PEER_NONE)
         se_peer_leave(&s->peers, number);
@@ -279,7 +281,7 @@ static void denied(const struct asks *a, const struct se_wire *m, uint64_t ref, 
 {
     struct se_wire_error error = se_say_error(SE_WIRE_E_DENIED, m->type, ref);
     se_server_count(a->s, SE_COUNT_FOREIGN, 1);
-    note_fault(a->s, SE_WIRE_FAULT_END + (uint32_t)m->type, a->peer, why);
+    note_fault(a->s, FOREIGN, a->peer, why);
     se_say_no(a->s, a->peer, m->session, &error, "%s", why);
     add_fault(a->s, a->peer, a->now_ns);
 }
@@ -614,7 +616,7 @@ static void on_frame(struct se_server *s, se_link_peer peer, const struct se_fra
     if (!se_peer_pays(&s->peers.peer[number], s->live.peer_frames, now_ns)) {
         struct se_peer *of = &s->peers.peer[number];
         se_server_count(s, SE_COUNT_FLOODED, 1);
-        note_fault(s, SE_WIRE_FAULT_END, peer, "more frames than its rate allows");
+        note_fault(s, FLOOD, peer, "more frames than its rate allows");
         if (++of->flooded % FAULTS_PER_NOTE == 0)
             add_fault(s, peer, now_ns);
         return;
