@@ -425,13 +425,13 @@ bool se_pipeline_settle(struct se_pipeline *p, uint64_t now_ns)
 /* ---- form */
 
 /* Parked first, then whoever was not heard of for longest; none that is in the middle of
- * something. */
-static uint32_t find_victim(const struct se_pipeline *p)
+ * something, nor the one that needs the room. */
+static uint32_t find_victim(const struct se_pipeline *p, const struct se_session *needs)
 {
     uint32_t victim = SE_SESSION_NONE;
     for (uint32_t i = 0; i < p->sessions->used; i++) {
         const struct se_session *s = session_at(p, i), *v;
-        if (s->id == 0 || s->pages == 0 || s->in_job || s->closing || s->slot != SE_SLOT_NONE ||
+        if (s == needs || s->id == 0 || s->pages == 0 || s->in_job || s->closing || s->slot != SE_SLOT_NONE ||
             (s->peer != 0 && s->computed < s->n))
             continue;
         if (victim == SE_SESSION_NONE) {
@@ -447,10 +447,10 @@ static uint32_t find_victim(const struct se_pipeline *p)
 }
 
 /* Takes from those who can spare. True: there is room now. */
-static bool make_room(struct se_pipeline *p, uint32_t pages)
+static bool make_room(struct se_pipeline *p, const struct se_session *needs, uint32_t pages)
 {
     while (p->pages_free < pages) {
-        uint32_t victim = find_victim(p);
+        uint32_t victim = find_victim(p, needs);
         if (victim == SE_SESSION_NONE)
             return false;
         uint32_t before = p->pages_free;
@@ -467,7 +467,7 @@ static bool make_room(struct se_pipeline *p, uint32_t pages)
 static bool have_pages(struct se_pipeline *p, struct se_session *s, uint32_t rows)
 {
     uint32_t need = pages_for(s->computed + rows) - s->pages;
-    if (pages_for(s->computed + rows) > s->pages && !make_room(p, need))
+    if (pages_for(s->computed + rows) > s->pages && !make_room(p, s, need))
         return false;
     return s->seq || se_seq_new(&s->seq, p->kv) == 0;
 }
@@ -669,8 +669,9 @@ static bool refill(struct se_pipeline *p, uint64_t now_ns)
         return false;
     uint32_t parts = job->n_parts, chores = job->n_chores;
     fill(p, job);
-    offer(p, job, now_ns);
-    return job->n_parts > parts || job->n_chores > chores;
+    bool more = job->n_parts > parts || job->n_chores > chores;
+    offer(p, job, now_ns); /* from here on it may run */
+    return more;
 }
 
 /* When the engine will be free: now, or when the steps that were launched are likely to end. */
