@@ -98,6 +98,18 @@ refusals() {
     refuses 1 '600 ids is longer than the context of 64' --local -m "$target" --ids-out \
         --ids "$(seq -s ' ' 1 600)" --context 64
 
+    # Faults that cannot be.
+    export SE_FAULTS
+    SE_FAULTS=nonsense
+    refuses 1 "SE_FAULTS: 'nonsense' is not NAME=VALUE" --server ipc:///x -d "$draft" -p x
+    SE_FAULTS=drop=2
+    refuses 1 "SE_FAULTS: drop: '2' is out of range, 0 to 1" --server ipc:///x -d "$draft" -p x
+    SE_FAULTS=drop=0.1,lost=0.1
+    refuses 1 "SE_FAULTS: there is no 'lost'" --server ipc:///x -d "$draft" -p x
+    SE_FAULTS=delay=3ms..1ms
+    refuses 1 'SE_FAULTS: delay: 1ms is less than 3ms' --server ipc:///x -d "$draft" -p x
+    unset SE_FAULTS
+
     # A draft of another tokenizer, known before the weights are loaded.
     "$model" random "$work/other" --shape tiny-llama --seed 4 || fault 'se-model random'
     refuses 4 'draft model .*/other has another tokenizer than .*tales-target.*[0-9a-f]{16} and [0-9a-f]{16}' \
@@ -138,6 +150,18 @@ for line in open(sys.argv[1]):
             [ $code = 0 ] || fault "$sampling $how: exit code $code: $(cat "$work/err")"
             cmp -s "$work/out" "$work/wanted" || fault "$sampling $how: another text"
         done
+    done
+
+    # Over a link that loses, doubles and delays.
+    "$model" generate "$target" -p 'The fox' -n 60 --temp 0.7 --ids-out >"$work/wanted"
+    for how in "--server $url" "--local -m $target"; do
+        # shellcheck disable=SC2086  # options and their values
+        SE_FAULTS=seed=1,drop=0.1,twice=0.1,late=0.1,delay=1ms..3ms run $how -d "$draft" \
+            -p 'The fox' -n 60 --temp 0.7 --ids-out --stats --speculate on --retry 50ms
+        checks=$((checks + 1))
+        [ $code = 0 ] || fault "faults, $how: exit code $code: $(cat "$work/err")"
+        cmp -s "$work/out" "$work/wanted" || fault "faults, $how: another text"
+        grep -q 'sent again 0$' "$work/err" && fault "faults, $how: none: $(cat "$work/err")"
     done
 
     # Past the end of the text, and in one process, text as text.
