@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "runtime/base/err.h"
+#include "tools/se_run_faults.h"
 #include "transport/link.h"
 #include "transport/wire.h"
 
@@ -33,6 +34,8 @@ static int new_link(struct se_run_edge *e)
 {
     struct se_link_options options = se_link_options(e->frames);
     int r = se_link_connect(&e->link, se_run_server_url(e->server), &options);
+    if (r == 0)
+        r = se_run_faults_wrap(&e->link, e->frames);
     return r < 0 ? se_trace(r) : 0;
 }
 

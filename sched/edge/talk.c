@@ -256,7 +256,7 @@ static int send_due(struct se_talk *t, uint64_t now_ns)
         se_talk_verify(t, NULL, &t->text[base_of(t)], 1, ahead > 0 ? ahead - 1 : 0, 0);
         return 0;
     }
-    if (t->sent < base_of(t))
+    if (t->sent < base_of(t) && t->n <= t->welcome.context) /* else the edge says so itself */
         return say_prefill(t);
     if (t->open && (!t->said || now_ns >= t->due_ns)) {
         int r = t->said ? say_ping(t, now_ns) : 0;

@@ -13,6 +13,7 @@
 
 #include "runtime/base/err.h"
 #include "sched/server/counter.h"
+#include "sched/server/parts.h"
 #include "tests/sched/audit.h"
 
 enum { FRAMES = 512, EDGE_FRAMES = 96, DRAFT_ROWS = 48, CALLS_MOST = 100, TURNS_MOST = 20000 };
@@ -58,6 +59,8 @@ static void on_step(void *context, const struct se_server_step *step)
     sim->busy_ns += step->step_ns;
     if (step->rounds > 0)
         se_hist_add(&sim->fill, step->rounds);
+    if (sim->o.watch.step)
+        sim->o.watch.step(sim->o.watch.context, step);
 }
 
 static void on_note(void *context, enum se_server_note level, const char *text)
@@ -148,6 +151,7 @@ void sim_begin(struct sim *sim, const struct sim_options *options)
         e->options.nonce = options->seed * 1000003 + (uint64_t)i * 1000000;
         e->options.sampling.seed = options->seed + i;
         e->stop = UINT32_MAX;
+        se_rng_init(&e->rng, options->seed * 7919 + i, SE_RNG_TEST);
     }
     start_server(sim);
 }
@@ -187,7 +191,10 @@ static void sync_slow(struct slow *s)
 
 static void take_time(struct slow *s, uint32_t rows)
 {
-    s->of->lag_ns += s->of->level_ns + rows * s->of->row_ns;
+    struct sim_edge *e = s->of;
+    const double more = e->jitter > 0 ? e->jitter * (2 * se_rng_unit(&e->rng) - 1) : 0;
+    const uint64_t ns = e->level_ns + rows * e->row_ns;
+    e->lag_ns += (uint64_t)((double)ns * (1 + more));
 }
 
 static int slow_feed(struct se_drafter *drafter, const uint32_t *id, uint32_t n)
@@ -277,6 +284,8 @@ static void on_round(void *context, const struct se_edge_round *round)
     e->wait_max_ns = round->wait_ns > e->wait_max_ns ? round->wait_ns : e->wait_max_ns;
     if (round->kind != SE_EDGE_PUSHED)
         se_hist_add(&e->sim->wait_ms, (double)round->wait_ns * 1e-6);
+    if (e->sim->o.watch.round)
+        e->sim->o.watch.round(e->sim->o.watch.context, e, round);
 }
 
 static void on_edge_note(void *context, const char *text)
@@ -299,6 +308,8 @@ void sim_join(struct sim *sim, uint32_t i)
     faults.now_ns = sim_now;
     faults.clock = sim;
     faults.frames = e->frames;
+    faults.delay_min_ns += e->trip_ns / 2;
+    faults.delay_max_ns += e->trip_ns / 2 + e->trip_spread_ns;
     if (se_link_connect(&inner, sim->url, &link) < 0 ||
         se_faulty_wrap(&e->link, inner, &faults) < 0)
         fail_msg("%s", se_err_text());
@@ -357,7 +368,7 @@ void sim_ask(struct sim *sim, uint32_t i, uint32_t n, uint32_t max_new)
     uint32_t *id = malloc(n * sizeof *id);
     assert_non_null(id);
     for (uint32_t k = 0; k < n; k++)
-        id[k] = se_rng_below(&sim->rng, TABLE_MODEL_VOCAB);
+        id[k] = se_rng_below(&sim->edge[i].rng, TABLE_MODEL_VOCAB);
     sim_ask_text(sim, i, id, n, max_new);
     free(id);
 }
@@ -512,6 +523,8 @@ static bool anybody_asks(const struct sim *sim)
             return true;
     return false;
 }
+
+uint32_t sim_passed_max(const struct sim *sim) { return sim->server->pipeline.passed_max; }
 
 bool sim_run(struct sim *sim, uint64_t until_ns)
 {

@@ -29,12 +29,16 @@ struct sim_edge {
     struct se_drafter *model; /* the drafter itself */
     struct se_edge *edge;
     struct table_model draft;
-    struct se_edge_options options; /* with which it was made */
-    uint64_t level_ns, row_ns;      /* what drafting costs: per call, and per row */
-    uint64_t lag_ns;                /* time that its present call has taken */
-    uint64_t ready_ns;              /* busy until then */
-    uint64_t next_ns;               /* something is due then, if nothing comes before */
-    uint64_t think_ns;              /* between answers */
+    struct se_edge_options options;   /* with which it was made */
+    struct se_rng rng;                /* of its prompts and times */
+    uint64_t level_ns, row_ns;        /* what drafting costs: per call, and per row */
+    double jitter;                    /* and by how much of that more or less, 0 to 1 */
+    uint64_t trip_ns, trip_spread_ns; /* its frames take half of this there and half back, each
+                                       * so much longer at most; beside the options' delay */
+    uint64_t lag_ns;                  /* time that its present call has taken */
+    uint64_t ready_ns;                /* busy until then */
+    uint64_t next_ns;                 /* something is due then, if nothing comes before */
+    uint64_t think_ns;                /* between answers */
 
     uint32_t *prompt, n_prompt, max_new, stop;
     uint32_t answers_left;                     /* beside the one under way */
@@ -58,6 +62,13 @@ struct sim_guest {
 
 enum { SIM_NOTES = 64, SIM_NOTE_B = 160 };
 
+/* For whoever measures; either may be NULL. */
+struct sim_watch {
+    void *context;
+    void (*round)(void *context, const struct sim_edge *edge, const struct se_edge_round *round);
+    void (*step)(void *context, const struct se_server_step *step);
+};
+
 struct sim_options {
     uint64_t seed;
     uint32_t n_edges;
@@ -68,6 +79,7 @@ struct sim_options {
     uint64_t grain_ns;               /* time passes in multiples of it: the coarser, the faster */
     bool know_costs;                 /* the server has measured its steps beforehand */
     struct se_faulty_options faults; /* seed, clock and frames are filled in */
+    struct sim_watch watch;
 };
 
 struct sim {
@@ -116,6 +128,9 @@ void sim_leave(struct sim *sim, uint32_t i, bool politely);
 
 /* kill -9 of the server and a new one in its place; what it knew is gone. */
 void sim_restart(struct sim *sim);
+
+/* Most steps that ever left without a round that was ready. */
+uint32_t sim_passed_max(const struct sim *sim);
 
 /* Runs until everybody who asked has his answer, or until then. True: they have. */
 bool sim_run(struct sim *sim, uint64_t until_ns);

@@ -98,6 +98,18 @@ refusals() {
     refuses 1 '600 ids is longer than the context of 64' --local -m "$target" --ids-out \
         --ids "$(seq -s ' ' 1 600)" --context 64
 
+    # Faults that cannot be.
+    export SE_FAULTS
+    SE_FAULTS=nonsense
+    refuses 1 "SE_FAULTS: 'nonsense' is not NAME=VALUE" --server ipc:///x -d "$draft" -p x
+    SE_FAULTS=drop=2
+    refuses 1 "SE_FAULTS: drop: '2' is out of range, 0 to 1" --server ipc:///x -d "$draft" -p x
+    SE_FAULTS=drop=0.1,lost=0.1
+    refuses 1 "SE_FAULTS: there is no 'lost'" --server ipc:///x -d "$draft" -p x
+    SE_FAULTS=delay=3ms..1ms
+    refuses 1 'SE_FAULTS: delay: 1ms is less than 3ms' --server ipc:///x -d "$draft" -p x
+    unset SE_FAULTS
+
     # A draft of another tokenizer, known before the weights are loaded.
     "$model" random "$work/other" --shape tiny-llama --seed 4 || fault 'se-model random'
     refuses 4 'draft model .*/other has another tokenizer than .*tales-target.*[0-9a-f]{16} and [0-9a-f]{16}' \
@@ -140,6 +152,18 @@ for line in open(sys.argv[1]):
         done
     done
 
+    # Over a link that loses, doubles and delays.
+    "$model" generate "$target" -p 'The fox' -n 60 --temp 0.7 --ids-out >"$work/wanted"
+    for how in "--server $url" "--local -m $target"; do
+        # shellcheck disable=SC2086  # options and their values
+        SE_FAULTS=seed=1,drop=0.1,twice=0.1,late=0.1,delay=1ms..3ms run $how -d "$draft" \
+            -p 'The fox' -n 60 --temp 0.7 --ids-out --stats --speculate on --retry 50ms
+        checks=$((checks + 1))
+        [ $code = 0 ] || fault "faults, $how: exit code $code: $(cat "$work/err")"
+        cmp -s "$work/out" "$work/wanted" || fault "faults, $how: another text"
+        grep -q 'sent again 0$' "$work/err" && fault "faults, $how: none: $(cat "$work/err")"
+    done
+
     # Past the end of the text, and in one process, text as text.
     for seed in 1 2; do
         "$model" generate "$target" -p 'The fox' -n 60 --temp 1 --seed $seed --ids-out --ignore-eos \
@@ -163,7 +187,7 @@ for line in open(sys.argv[1]):
     gives '' --server "$url" -d "$draft" -p Once -n 0 --ids-out
 
     run --server "$url" -d "$draft" -p 'The fox' -n 30 --temp 0.7 --echo --color always \
-        --speculate on
+        --speculate on --depth fixed --max-beam-len 3
     sed 's/\x1b\[[0-9;]*m//g' "$work/out" >"$work/plain"
     "$model" generate "$target" -p 'The fox' -n 30 --temp 0.7 --echo >"$work/wanted"
     cmp -s "$work/plain" "$work/wanted" || fault '--color always: another text'
@@ -193,7 +217,7 @@ assert [r['step_idx'] for r in rounds] == list(range(len(rounds))), rounds
 assert sum(r['up_bytes'] for r in rounds) == s['up_bytes'] > 0
 assert sum(r['down_bytes'] for r in rounds) == s['down_bytes'] > 0
 assert sum(r['ahead']['hit'] for r in rounds) == s['bets_won']
-assert s['tokens_per_verify'] == 40 / len(rounds) and s['tokens_per_s'] > 0
+assert abs(s['tokens_per_verify'] - 40 / len(rounds)) < 1e-6 and s['tokens_per_s'] > 0
 assert 0 < s['inter_token_ms']['p50'] <= s['inter_token_ms']['p95']
 assert s['first_token_s'] > 0 and s['resends'] == 0
 for r in rounds:
@@ -254,7 +278,7 @@ import json
 print(json.dumps({"prompt": "fox " * 700}))
 print(json.dumps({"prompt": "The fox"}))' >"$work/long"
     run --server "$url" -d "$draft" --dataset "$work/long" -n 4 --json
-    [ $code = 6 ] && grep -Eq '/long:1: .*(longer than the context of 512|703 of at most 511)' "$work/err" &&
+    [ $code = 6 ] && grep -q '/long:1: .*longer than the context of 512' "$work/err" &&
         grep -q '^se-run: 1 of 2 prompts were not answered$' "$work/err" &&
         [ "$(wc -l <"$work/out")" = 2 ] || fault "a prompt that is too long: $code, $(cat "$work/err")"
     checks=$((checks + 5))
