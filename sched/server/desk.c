@@ -358,7 +358,7 @@ static void on_prefill(const struct asks *a, const struct se_wire *message, uint
         return;
     }
     se_server_count(s, SE_COUNT_PREFILLED, m->n);
-    se_pipeline_want(&s->pipeline, at);
+    se_pipeline_want(&s->pipeline, at, a->now_ns);
 }
 
 /* False: the round is not to be computed, and whoever must know has been told. */
@@ -383,7 +383,8 @@ static bool is_next_round(const struct asks *a, const struct se_wire *message, u
     }
     if (m->round == next || (session->loose && m->round == session->round))
         return true;
-    if (m->round < next) /* late; or all that was pushed behind it was lost, which it must be told */
+    if (m->round <
+        next) /* late; or all that was pushed behind it was lost, which it must be told */
         se_server_count(s, SE_COUNT_STALE, 1);
     struct se_wire_error error = se_say_error(SE_WIRE_E_ROUND, SE_WIRE_VERIFY, m->round);
     error.a = next;
@@ -467,8 +468,8 @@ static void on_cancel(const struct asks *a, const struct se_wire *message, uint3
     struct se_server *s = a->s;
     const struct se_wire_cancel *m = &message->cancel;
     struct se_session *session = se_server_session(s, at);
-    bool passed = session->slot != SE_SLOT_NONE &&
-                  s->pipeline.slots.slot[session->slot].round > m->round;
+    bool passed =
+        session->slot != SE_SLOT_NONE && s->pipeline.slots.slot[session->slot].round > m->round;
     if (passed || (m->round < session->round && !session->loose)) {
         se_server_count(s, SE_COUNT_STALE, 1); /* it comes again, or late */
         return;

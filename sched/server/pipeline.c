@@ -106,18 +106,23 @@ static void join_want(struct se_pipeline *p, uint32_t before, uint32_t after)
 static void unqueue_want(struct se_pipeline *p, uint32_t at)
 {
     struct se_session *s = session_at(p, at);
-    if (s->wants)
-        join_want(p, s->want_prev, s->want_next);
+    if (!s->wants)
+        return;
+    join_want(p, s->want_prev, s->want_next);
     s->wants = false;
+    p->n_wants--;
 }
 
 /* Whoever was begun is finished before the next. */
-static void queue_want(struct se_pipeline *p, uint32_t at, bool first)
+static void queue_want(struct se_pipeline *p, uint32_t at, bool first, uint64_t now_ns)
 {
     struct se_session *s = session_at(p, at);
     if (s->wants || s->in_job || s->closing || s->computed >= s->n)
         return;
+    if (!first)
+        s->want_ns = now_ns;
     s->wants = true;
+    p->n_wants++;
     uint32_t before = first ? SE_SESSION_NONE : p->want_last;
     uint32_t after = first ? p->want_first : SE_SESSION_NONE;
     join_want(p, before, at);
@@ -231,9 +236,9 @@ void se_pipeline_drop(struct se_pipeline *p, uint32_t session)
     se_slot_release(&p->slots, at);
 }
 
-void se_pipeline_want(struct se_pipeline *p, uint32_t session)
+void se_pipeline_want(struct se_pipeline *p, uint32_t session, uint64_t now_ns)
 {
-    queue_want(p, session, false);
+    queue_want(p, session, false, now_ns);
     p->look_ns = 0;
 }
 
@@ -357,7 +362,7 @@ static void settle_part(struct se_pipeline *p, struct se_job *job, uint32_t part
         return;
     }
     if (s->computed < s->n)
-        queue_want(p, at, true);
+        queue_want(p, at, true, 0);
     else if (s->slot != SE_SLOT_NONE && slot_at(p, s->slot)->state == SE_SLOT_FILLING)
         make_ready(p, s->slot, job->ended_ns);
 }
@@ -560,25 +565,35 @@ static void add_rounds(struct se_pipeline *p, struct se_job *job)
     }
 }
 
-static uint32_t prefill_rows(const struct se_pipeline *p, const struct se_job *job)
+/* More of prompts, in a step of so many rounds and rows, some of them of prompts already. While
+ * others are at work, prompts may make a step longer by prefill_ns, or have as many rows as the
+ * rounds beside them, one prompt for one round: whichever is more. */
+static uint32_t prefill_rows(const struct se_pipeline *p, uint32_t rounds, uint32_t rows,
+                             uint32_t of_prompts)
 {
-    uint32_t left = job->max_rows - job->rows;
+    const uint32_t left = p->max_rows - rows, of_rounds = rows - of_prompts;
     uint32_t others = p->n_at_work;
     if (p->want_first != SE_SESSION_NONE && session_at(p, p->want_first)->at_work)
         others--;
-    if (left == 0 || (job->rows == 0 && others == 0))
+    if (left == 0 || (rounds == 0 && others == 0))
         return left; /* nobody else is there to be kept waiting */
-    uint64_t base = job->rows ? se_pace_ns(&p->pace, job->rows) : 0;
-    uint32_t most =
-        se_pace_rows(&p->pace, base + p->live->prefill_ns, job->rows + 1, job->max_rows) -
-        job->rows;
-    most = most < PREFILL_LEAST ? PREFILL_LEAST : most;
-    return most < left ? most : left;
+    const uint32_t pairs = p->n_wants < rounds ? p->n_wants : rounds;
+    uint32_t fair = rounds > 0 ? of_rounds / rounds * pairs : 0;
+    fair = fair < PREFILL_LEAST ? PREFILL_LEAST : fair;
+    const uint64_t without_ns = se_pace_ns(&p->pace, of_rounds > 0 ? of_rounds : 1);
+    const uint64_t with_ns = without_ns + p->live->prefill_ns;
+    const uint32_t most = se_pace_rows(&p->pace, with_ns, of_rounds, p->max_rows) - of_rounds;
+    const uint32_t may = most > fair ? most : fair;
+    const uint32_t more = may > of_prompts ? may - of_prompts : 0;
+    return more < left ? more : left;
 }
 
 static void add_prefills(struct se_pipeline *p, struct se_job *job)
 {
-    uint32_t rows = prefill_rows(p, job);
+    uint32_t rounds = 0;
+    for (uint32_t i = 0; i < job->n_parts; i++)
+        rounds += job->slot[i] != SE_JOB_PREFILL;
+    uint32_t rows = prefill_rows(p, rounds, job->rows, job->prefill_rows);
     while (rows > 0 && p->want_first != SE_SESSION_NONE && job->n_parts < job->max_parts) {
         uint32_t at = p->want_first;
         struct se_session *s = session_at(p, at);
@@ -663,10 +678,24 @@ static uint32_t ready_rows(struct se_pipeline *p, uint32_t *rounds)
     return rows;
 }
 
-/* 0: launch. Otherwise the moment to ask again. */
-static uint64_t launch_at(struct se_pipeline *p, uint64_t start_ns)
+/* When the engine will be free: now, or when the steps that were launched are likely to end. */
+static uint64_t engine_free_ns(const struct se_pipeline *p, uint64_t now_ns)
 {
+    uint64_t end = p->free_ns;
+    if (p->n_spare == SE_PIPELINE_JOBS)
+        return now_ns;
+    for (int i = 0; i < SE_PIPELINE_JOBS; i++)
+        if (!is_spare(p, &p->job[i]))
+            end += se_pace_ns(&p->pace, p->job[i].rows ? p->job[i].rows : 1);
+    return end > now_ns ? end : now_ns;
+}
+
+/* 0: launch. Otherwise the moment to ask again. */
+static uint64_t launch_at(struct se_pipeline *p, uint64_t now_ns)
+{
+    const uint64_t start_ns = engine_free_ns(p, now_ns);
     struct se_arrival next[ARRIVALS];
+    const bool idle = p->n_spare == SE_PIPELINE_JOBS;
     struct se_policy_view view = { .start_ns = start_ns,
                                    .next = next,
                                    .at_work = p->n_at_work,
@@ -676,11 +705,24 @@ static uint64_t launch_at(struct se_pipeline *p, uint64_t start_ns)
                                    .wait_ns = p->live->wait_ns,
                                    .pace = &p->pace };
     view.rows = ready_rows(p, &view.ready);
-    if (view.ready == 0)
-        return UINT64_MAX;
-    if (view.ready < p->slots.ready.n || slot_at(p, p->slots.ready.first)->alone)
+    view.oldest_ns = UINT64_MAX;
+    if (view.ready < p->slots.ready.n)
         return 0; /* more than full */
-    view.oldest_ns = slot_at(p, p->slots.ready.first)->arrived_ns;
+    if (view.ready > 0) {
+        const struct se_slot *first = slot_at(p, p->slots.ready.first);
+        if (first->alone)
+            return 0;
+        view.oldest_ns = first->arrived_ns;
+    }
+    if (p->want_first != SE_SESSION_NONE) { /* prompts are as one round more */
+        const struct se_session *s = session_at(p, p->want_first);
+        const uint32_t most = prefill_rows(p, view.ready, view.rows, 0), n = s->n - s->computed;
+        view.rows += n < most ? n : most;
+        view.ready++;
+        view.oldest_ns = s->want_ns < view.oldest_ns ? s->want_ns : view.oldest_ns;
+    }
+    if (view.ready == 0)
+        return idle ? 0 : UINT64_MAX; /* chores alone */
     if (p->live->policy == SE_POLICY_PIPELINE)
         view.n_next = expect(p, start_ns, next);
     uint64_t when = se_policy_when(p->live->policy, &view);
@@ -706,18 +748,6 @@ static bool refill(struct se_pipeline *p, uint64_t now_ns)
     fill(p, job);
     offer(p, job, now_ns);
     return job->n_parts > parts || job->n_chores > chores;
-}
-
-/* When the engine will be free: now, or when the steps that were launched are likely to end. */
-static uint64_t engine_free_ns(const struct se_pipeline *p, uint64_t now_ns)
-{
-    uint64_t end = p->free_ns;
-    if (p->n_spare == SE_PIPELINE_JOBS)
-        return now_ns;
-    for (int i = 0; i < SE_PIPELINE_JOBS; i++)
-        if (!is_spare(p, &p->job[i]))
-            end += se_pace_ns(&p->pace, p->job[i].rows ? p->job[i].rows : 1);
-    return end > now_ns ? end : now_ns;
 }
 
 /* Everybody who is in the middle of something waits for pages that nobody can spare: the one
@@ -763,9 +793,9 @@ bool se_pipeline_launch(struct se_pipeline *p, uint64_t now_ns)
     if (p->seated && refill(p, now_ns))
         return true;
     /* One job must be there for what comes back. */
-    if (p->seated || p->n_spare < 2 || p->stuck || (!rest && now_ns < p->look_ns))
+    if (p->seated || p->n_spare < 2 || p->stuck || now_ns < p->look_ns)
         return false;
-    if (!rest && (p->look_ns = launch_at(p, engine_free_ns(p, now_ns))) != 0)
+    if ((p->look_ns = launch_at(p, now_ns)) != 0)
         return false;
     struct se_job *job = form(p);
     if (!job && p->n_spare == SE_PIPELINE_JOBS) {
@@ -781,6 +811,7 @@ bool se_pipeline_launch(struct se_pipeline *p, uint64_t now_ns)
 
 uint64_t se_pipeline_next_ns(const struct se_pipeline *p)
 {
-    bool waits = p->slots.ready.n > 0 && !p->seated && !p->stuck && p->n_spare >= 2;
+    bool waits = p->slots.ready.n > 0 || p->want_first != SE_SESSION_NONE;
+    waits = waits && !p->seated && !p->stuck && p->n_spare >= 2;
     return waits ? p->look_ns : UINT64_MAX;
 }
