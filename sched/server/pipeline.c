@@ -640,20 +640,39 @@ static void fill(struct se_pipeline *p, struct se_job *job)
 
 /* ---- when */
 
-/* Expected rounds, the soonest first: of those who are at work and were answered, and are not
- * overdue. */
-static uint32_t expect(const struct se_pipeline *p, uint64_t now_ns, struct se_arrival *next)
+/* When a session's next round is likely to be there; UINT64_MAX: nobody can tell. A deviation
+ * is added to the mean, for a step waits for the last of several. Who is late even so is likely to
+ * come in half a deviation, until two have passed: then it is not waited for any more. */
+static uint64_t due_ns(struct se_pipeline *p, const struct se_session *s, uint64_t now_ns,
+                       uint64_t start_ns)
+{
+    const uint64_t turn = (uint64_t)(s->turn_ns + s->turn_dev_ns);
+    if (s->turn_ns == 0 || s->peer == 0)
+        return UINT64_MAX;
+    if (s->in_job && s->slot != SE_SLOT_NONE && slot_at(p, s->slot)->state == SE_SLOT_RUNNING)
+        return start_ns + turn; /* it is answered when the step ends */
+    if (s->slot != SE_SLOT_NONE || s->in_job)
+        return UINT64_MAX;
+    if (s->answered_ns + turn > now_ns)
+        return s->answered_ns + turn;
+    if (s->answered_ns + turn + (uint64_t)(2 * s->turn_dev_ns) < now_ns)
+        return UINT64_MAX;
+    return now_ns + (uint64_t)(s->turn_dev_ns / 2);
+}
+
+/* Expected rounds, the soonest first: of those who are at work and were answered, or will be when
+ * the step that runs has ended. */
+static uint32_t expect(struct se_pipeline *p, uint64_t now_ns, uint64_t start_ns,
+                       struct se_arrival *next)
 {
     uint32_t n = 0, looked = 0;
     for (uint32_t at = p->work_first; at != SE_SESSION_NONE && looked < LOOK_AT; looked++) {
         const struct se_session *s = session_at(p, at);
         at = s->work_next;
-        if (s->slot != SE_SLOT_NONE || s->in_job || s->turn_ns == 0 || s->peer == 0)
+        const uint64_t due = due_ns(p, s, now_ns, start_ns);
+        if (due == UINT64_MAX)
             continue;
-        uint64_t due = s->answered_ns + (uint64_t)s->turn_ns;
-        if (due + (uint64_t)(2 * s->turn_dev_ns) < now_ns)
-            continue;
-        struct se_arrival item = { due > now_ns ? due : now_ns, (uint32_t)(s->turn_rows + 0.5f) };
+        struct se_arrival item = { due, (uint32_t)(s->turn_rows + 0.5f) };
         if (n == ARRIVALS && next[n - 1].at_ns <= item.at_ns)
             continue;
         uint32_t i = n < ARRIVALS ? n++ : n - 1;
@@ -697,6 +716,7 @@ static uint64_t launch_at(struct se_pipeline *p, uint64_t now_ns)
     struct se_arrival next[ARRIVALS];
     const bool idle = p->n_spare == SE_PIPELINE_JOBS;
     struct se_policy_view view = { .start_ns = start_ns,
+                                   .free_ns = idle ? p->ended_ns : start_ns,
                                    .next = next,
                                    .at_work = p->n_at_work,
                                    .busy = p->busy,
@@ -724,7 +744,7 @@ static uint64_t launch_at(struct se_pipeline *p, uint64_t now_ns)
     if (view.ready == 0)
         return idle ? 0 : UINT64_MAX; /* chores alone */
     if (p->live->policy == SE_POLICY_PIPELINE)
-        view.n_next = expect(p, start_ns, next);
+        view.n_next = expect(p, now_ns, start_ns, next);
     uint64_t when = se_policy_when(p->live->policy, &view);
     return when <= start_ns ? 0 : when;
 }
