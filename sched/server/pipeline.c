@@ -541,17 +541,39 @@ static void add_round(struct se_pipeline *p, struct se_job *job, uint32_t at)
     part->path = slot->path;
 }
 
+static uint32_t count_rounds(const struct se_job *job)
+{
+    uint32_t rounds = 0;
+    for (uint32_t i = 0; i < job->n_parts; i++)
+        rounds += job->slot[i] != SE_JOB_PREFILL;
+    return rounds;
+}
+
+/* Rows that rounds leave to prompts when there are more of both than a step holds: a prompt
+ * counts for as much as a round. */
+static uint32_t rows_for_prompts(const struct se_pipeline *p, const struct se_job *job)
+{
+    const uint64_t all = (uint64_t)p->n_wants + p->slots.ready.n;
+    if (p->n_wants == 0)
+        return 0;
+    uint32_t rows = (uint32_t)((uint64_t)job->max_rows * p->n_wants / all);
+    rows = rows < PREFILL_LEAST ? PREFILL_LEAST : rows;
+    return rows > job->prefill_rows ? rows - job->prefill_rows : 0;
+}
+
 /* Ready rounds, the oldest first. One that finds no room stays first in line, and smaller ones
- * behind it may still go: it waits for one step more at most. */
+ * behind it may still go: it waits for one step more at most. The first is let in whatever
+ * prompts there are. */
 static void add_rounds(struct se_pipeline *p, struct se_job *job)
 {
-    uint32_t rounds = job->n_parts, next;
+    uint32_t rounds = count_rounds(job), next;
+    const uint32_t kept = rows_for_prompts(p, job);
     for (uint32_t at = p->slots.ready.first; at != SE_SLOT_NONE; at = next) {
         struct se_slot *slot = slot_at(p, at);
         next = slot->next;
         if (rounds >= p->live->max_batch || job->n_parts >= job->max_parts)
             return;
-        if (job->rows + slot->n > job->max_rows)
+        if (job->rows + slot->n + (rounds > 0 ? kept : 0) > job->max_rows)
             continue;
         if (slot->alone && job->n_parts > 0)
             continue;
@@ -590,10 +612,7 @@ static uint32_t prefill_rows(const struct se_pipeline *p, uint32_t rounds, uint3
 
 static void add_prefills(struct se_pipeline *p, struct se_job *job)
 {
-    uint32_t rounds = 0;
-    for (uint32_t i = 0; i < job->n_parts; i++)
-        rounds += job->slot[i] != SE_JOB_PREFILL;
-    uint32_t rows = prefill_rows(p, rounds, job->rows, job->prefill_rows);
+    uint32_t rows = prefill_rows(p, count_rounds(job), job->rows, job->prefill_rows);
     while (rows > 0 && p->want_first != SE_SESSION_NONE && job->n_parts < job->max_parts) {
         uint32_t at = p->want_first;
         struct se_session *s = session_at(p, at);
