@@ -11,4 +11,10 @@
 void se_interrupt_watch(void);
 bool se_interrupt_came(void);
 
+/* For a program that stops what it was at and goes on: the flag is lowered, and the next SIGINT is
+ * a first one again. SIGTERM means the program itself, and is not forgotten. */
+void se_interrupt_met(void);
+/* Whether SIGTERM came. */
+bool se_interrupt_ends(void);
+
 #endif

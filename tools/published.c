@@ -70,7 +70,7 @@ const struct se_conf_foreign se_published_edge[] = {
     { "client.proactive.max_branch_width", "proactive-max-branch-width" },
     { "client.proactive.max_budget", "proactive-max-budget" },
     { "client.max_batch_size", .note = "an edge drafts for its one user" },
-    { "client.max_new_tokens", "n" },
+    { "client.max_new_tokens", "tokens" },
     { "client.max_request_num", "max-requests", "-1=0|*" }, /* -1 there, 0 here: all */
     { "node", .note = no_node },
 };

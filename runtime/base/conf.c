@@ -58,6 +58,8 @@ static int refuse_option(const struct se_conf_row *rows, size_t n, const char *w
                        quoted, meant->name);
     known[0] = '\0';
     for (size_t i = 0; i < n; i++) {
+        if (rows[i].flags & SE_CONF_HIDDEN)
+            continue;
         if (at + strlen(rows[i].name) + sizeof " -- ..." > sizeof known) {
             snprintf(known + at, sizeof known - at, " ...");
             break;

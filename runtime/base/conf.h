@@ -23,8 +23,9 @@ enum se_conf_type {
 };
 
 enum {
-    SE_CONF_LIVE = 1 << 0,     /* may change while the program runs */
-    SE_CONF_ARGS_ONLY = 1 << 1 /* has no meaning in a file: the command line alone sets it */
+    SE_CONF_LIVE = 1 << 0,      /* may change while the program runs */
+    SE_CONF_ARGS_ONLY = 1 << 1, /* has no meaning in a file: the command line alone sets it */
+    SE_CONF_HIDDEN = 1 << 2     /* for tests: the same, and --help does not tell of it */
 };
 
 /* The row that names the configuration file, in a program that reads one. It is

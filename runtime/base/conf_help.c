@@ -49,7 +49,8 @@ static void print_row(const struct se_conf_row *row, FILE *to)
 void se_conf_help(const struct se_conf_row *rows, size_t n, FILE *to)
 {
     for (size_t i = 0; i < n; i++)
-        print_row(&rows[i], to);
+        if (!(rows[i].flags & SE_CONF_HIDDEN))
+            print_row(&rows[i], to);
     fprintf(to, "  -h, --help\n");
     print_filled("Print this and leave.", to);
 }

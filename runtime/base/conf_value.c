@@ -385,7 +385,7 @@ const struct se_conf_row *se_conf_row_near(const struct se_conf_row *rows, size_
     unsigned least = SE_NEAR_FAR;
     for (size_t i = 0; i < n; i++) {
         unsigned distance = se_near(name, len, rows[i].name);
-        if (distance < least) {
+        if (distance < least && !(rows[i].flags & SE_CONF_HIDDEN)) {
             least = distance;
             nearest = &rows[i];
         }
@@ -395,5 +395,6 @@ const struct se_conf_row *se_conf_row_near(const struct se_conf_row *rows, size_
 
 bool se_conf_in_file(const struct se_conf_row *row)
 {
-    return !(row->flags & SE_CONF_ARGS_ONLY) && strcmp(row->name, SE_CONF_FILE_ROW) != 0;
+    return !(row->flags & (SE_CONF_ARGS_ONLY | SE_CONF_HIDDEN)) &&
+           strcmp(row->name, SE_CONF_FILE_ROW) != 0;
 }

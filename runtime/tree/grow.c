@@ -158,7 +158,8 @@ static int check_row(uint32_t node, const uint32_t *id, const float *logprob, ui
     for (uint32_t i = 0; i < k; i++) {
         if (isnan(logprob[i]) || (i > 0 && logprob[i] > logprob[i - 1]))
             return se_fail(-EINVAL, "node %u: its successors do not come best first", node);
-        for (uint32_t j = 0; j < i; j++)
+        /* What has no probability stands for nothing: its id may be any. */
+        for (uint32_t j = 0; logprob[i] > -INFINITY && j < i; j++)
             if (id[j] == id[i])
                 return se_fail(-EINVAL, "node %u: token %u follows it twice", node, id[i]);
     }

@@ -109,9 +109,9 @@ int se_grow_begin_bet(struct se_grow *grow, const struct se_grow_config *config,
                       struct se_tree *tree, uint32_t bet);
 
 /* The frontier was forwarded: per node k successors (at least max_branch_width, or all there
- * are), the likeliest first, all different. The nodes get their rows. 0, or -EINVAL (not a
- * falling list of numbers, a token twice, nothing was asked) with nothing changed, or -ENOMEM,
- * after which finish still works. */
+ * are), the likeliest first, all different but for those of probability 0. The nodes get their
+ * rows. 0, or -EINVAL (not a falling list of numbers, a token twice, nothing was asked) with
+ * nothing changed, or -ENOMEM, after which finish still works. */
 int se_grow_level(struct se_grow *grow, const uint32_t *topk_id, const float *topk_logprob,
                   uint32_t k);
 

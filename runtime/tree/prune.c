@@ -71,14 +71,16 @@ static uint32_t commit_rows(const struct se_tree *tree, const uint32_t *path, ui
 static void keep_below(struct se_tree *tree, uint32_t top, int32_t *map)
 {
     uint32_t n = 0, lift = tree->depth[top];
+    float over = tree->score[top];
     for (uint32_t i = 0; i < tree->n; i++) {
         bool stays = i == top || (i > top && map[tree->parent[i]] != SE_PRUNE_GONE);
         map[i] = SE_PRUNE_GONE;
         if (!stays)
             continue;
         map[i] = (int32_t)n;
-        move_node(tree, i, n++, i == top ? SE_TREE_NO_PARENT : map[tree->parent[i]],
+        move_node(tree, i, n, i == top ? SE_TREE_NO_PARENT : map[tree->parent[i]],
                   tree->depth[i] - lift);
+        tree->score[n++] -= over;
     }
     tree->n = n;
 }

@@ -28,7 +28,7 @@ int se_prune_keep(struct se_tree *tree, const uint8_t *keep, int32_t *map);
  *   accepted: the, cat, sat; x and what hangs on it was drafted on a bet (bet.h)
  *
  * When the last accepted node has a child that carries the bonus, the bet was won: the child
- * becomes the root and what is below it stays, with its scores. Otherwise the new tree is
+ * becomes the root and what is below it stays, with its scores as counted from there. Otherwise the new tree is
  * the bonus alone, and nothing is left of any bet.
  *
  * The draft's open sequence follows: rows commit[0..n_commit-1] become text, in this order,

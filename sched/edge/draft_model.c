@@ -107,15 +107,44 @@ static uint64_t deepest_row(const struct se_seen *seen)
  *                          budget 32               budget 8
  *     T 0.7, top-p 0.9     4.54   4.75   4.77      3.33   3.64   3.57
  *     T 1.0, top-k 40      3.76   4.26   4.34      2.83   3.29   3.21 */
-static struct se_sampling soften(const struct se_sampling *sampling)
+static void soften(struct se_sampling *sampling)
 {
-    struct se_sampling soft = *sampling;
     const double share = 0.7;
-    soft.top_p = 1 - (1 - sampling->top_p) * share;
-    soft.min_p = sampling->min_p * share;
+    sampling->top_p = 1 - (1 - sampling->top_p) * share;
+    sampling->min_p *= share;
     if (sampling->top_k <= UINT32_MAX / 2)
-        soft.top_k = (uint32_t)ceil(sampling->top_k / share);
-    return soft;
+        sampling->top_k = (uint32_t)ceil(sampling->top_k / share);
+}
+
+/* Sharpening says how far to trust the draft: its logits are off by something that does not shrink
+ * with the target's temperature, as logit / temp and the noise do. Below LEAST_TEMP the trust no
+ * longer grows; at temperature 0, where there is no noise, it alone remains. Measured as above, 20
+ * prompts, tokens per verify of a target without temperature by what the draft divides its logits
+ * by:
+ *
+ *                              1     0.5     0.3     0.2     0.1    0.05
+ *     budget 8, depth 6     2.92    4.11    4.47    4.53    4.42    4.39
+ *     budget 32, depth 6    3.89    5.51    5.86    5.90    5.79    5.77
+ *     budget 64, depth 16   4.45    7.05    8.28    8.40    8.00    7.63 */
+static const double LEAST_TEMP = 0.4;
+
+/* What a step is told: the drafter's settings as they serve best. */
+static void settle(const struct se_drafter *drafter, struct se_sampling *sampling, float *sharpen)
+{
+    double temp = drafter->sampling.temp;
+    *sampling = drafter->sampling;
+    *sharpen = drafter->sharpen;
+    if (temp > 0)
+        soften(sampling);
+    if (*sharpen == 0 || temp >= LEAST_TEMP)
+        return;
+    if (temp > 0) {
+        *sharpen *= (float)(temp / LEAST_TEMP);
+        return;
+    }
+    *sampling = SE_SAMPLING_GREEDY;
+    sampling->temp = fmax(LEAST_TEMP / (double)*sharpen, 1e-6);
+    *sharpen = 0;
 }
 
 static int forward(struct se_drafter *drafter, const uint32_t *token, const int32_t *parent,
@@ -123,7 +152,9 @@ static int forward(struct se_drafter *drafter, const uint32_t *token, const int3
 {
     struct model_drafter *m = of(drafter);
     uint32_t before = m->seen.n;
-    const struct se_sampling sampling = soften(&drafter->sampling);
+    struct se_sampling sampling;
+    float sharpen;
+    settle(drafter, &sampling, &sharpen);
     struct se_part part = { .seq = m->seq,
                             .token = token,
                             .parent = parent,
@@ -133,7 +164,7 @@ static int forward(struct se_drafter *drafter, const uint32_t *token, const int3
                             .topk_id = topk_id,
                             .topk_logprob = topk_logprob,
                             .sampling = &sampling,
-                            .sharpen = drafter->sharpen };
+                            .sharpen = sharpen };
     int r = se_seen_open(&m->seen, token, parent, n);
     if (r < 0)
         return se_trace(r);

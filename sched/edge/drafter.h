@@ -59,8 +59,9 @@ struct se_drafter {
     uint32_t len;      /* ids of text it has seen */
     uint32_t rows;     /* open */
     /* The target's. Successors are ranked by log_softmax(sharpen * (logit / temp + noise)) over
-     * what is about the kept set; with sharpen 0, by log_softmax(logit / temp); with temp 0, which
-     * is what a new drafter has, as published: log_softmax(logit). Set before the first call of
+     * what is about the kept set, where temp is small (0 too) by log_softmax(sharpen * logit / a
+     * constant + what noise there is); with sharpen 0, by log_softmax(logit / temp); and with
+     * both 0, as in a new drafter, as published: log_softmax(logit). Set before the first call of
      * a text. */
     struct se_sampling sampling;
     float sharpen;

@@ -20,12 +20,13 @@
 
 enum {
     AHEAD_MOST = 65535,
-    ROUNDS_JUDGED = 6,  /* with trees, before they are judged by their own time */
-    PARENTS_JUDGED = 6, /* accepted tokens whose successors were looked at, before trees begin */
-    LOOKS_FREE = 4      /* trees that are grown beside the pushes without counting the time */
+    PARENTS_JUDGED = 4, /* tokens whose successors were looked at, before trees begin */
+    LOOKS_FREE = 2      /* trees that are grown beside the pushes without counting the time */
 };
 static const float BETTER = 1.1f;       /* trees begin when they promise so much more */
-static const float LOOKS_SHARE = 0.02f; /* of the time, afterwards, for trees beside pushes */
+static const float LOSS_SHARE = 0.008f; /* of an answer, that trees may cost before they end */
+static const float LOOKS_SHARE = 0.02f; /* of the time, afterwards, for trees beside pushes, */
+static const float TOKENS_FREE = 1.5f;  /* and the time of so many tokens */
 
 enum mode { PLAIN, TREES };
 enum phase { IDLE, FOLLOWING, GROWING, WAITING };
@@ -53,7 +54,8 @@ struct se_edge {
     float doubt;        /* how much better trees must promise to be: grows when they were not */
     uint64_t looked_ns; /* time spent on trees beside pushes */
     uint32_t looks, looked_at; /* how many, and the length of the text at the last */
-    uint32_t tree_rounds; /* since the mode began */
+    float gain;        /* tokens that trees brought more than pushes would have, since they began */
+    uint32_t judge_at; /* tokens looked at, when the next tree is grown beside pushes */
 
     /* The round under way. */
     uint16_t order[SE_TREE_MAX];
@@ -156,7 +158,8 @@ int se_edge_ask(struct se_edge *e, const struct se_edge_ask *ask)
     if (r < 0)
         return se_trace(r);
     se_draft_cut(&e->draft, same < ask->n - 1 ? same : ask->n - 1);
-    memcpy(e->stop, ask->stop, ask->n_stops * sizeof *ask->stop);
+    if (ask->n_stops > 0)
+        memcpy(e->stop, ask->stop, ask->n_stops * sizeof *ask->stop);
     e->n_stops = ask->n_stops;
     e->max_new = ask->max_new;
     e->n = 0;
@@ -231,11 +234,21 @@ static uint32_t promise(struct se_edge *e, uint64_t drafted_ns, float *rate)
     return se_plan_budget(&e->plan, likely, n, drafted_ns, rate);
 }
 
+static uint32_t deepest(const struct se_tree *tree)
+{
+    uint32_t depth = 0;
+    for (uint32_t i = 0; i < tree->n; i++)
+        depth = tree->depth[i] > depth ? tree->depth[i] : depth;
+    return depth;
+}
+
 /* Whether to leave pushes for trees, having grown one. */
 static bool trees_pay(struct se_edge *e, uint64_t drafted_ns)
 {
     float rate, plain = se_plan_plain_rate(&e->plan);
-    promise(e, drafted_ns, &rate);
+    uint64_t whole_ns = (uint64_t)((float)deepest(&e->draft.tree) * e->plan.level_ns);
+    /* What pushes left of an older tree was drafted before, and will not be there the next time. */
+    promise(e, drafted_ns > whole_ns ? drafted_ns : whole_ns, &rate);
     if (e->draft.worth.seen < PARENTS_JUDGED)
         return false;
     /* Changing over costs a trip, during which nothing comes. */
@@ -243,9 +256,12 @@ static bool trees_pay(struct se_edge *e, uint64_t drafted_ns)
     return left / rate * e->doubt + e->plan.trip_ns < left / plain;
 }
 
-static bool trees_fail(struct se_edge *e)
+static void give_up_trees(struct se_edge *e)
 {
-    return e->tree_rounds >= ROUNDS_JUDGED && e->plan.tree_rate < se_plan_plain_rate(&e->plan);
+    e->mode = PLAIN;
+    e->doubt *= 1.5f;
+    e->looks = 0;
+    e->judge_at = e->draft.worth.seen + PARENTS_JUDGED;
 }
 
 static void choose_mode(struct se_edge *e)
@@ -255,11 +271,8 @@ static void choose_mode(struct se_edge *e)
         e->mode = PLAIN;
     else if (e->o.speculate == SE_WIRE_SPECULATE_ON)
         e->mode = TREES;
-    else if (e->mode == TREES && trees_fail(e)) {
-        e->mode = PLAIN;
-        e->doubt *= 1.5f;
-        e->looks = 0;
-    }
+    else if (e->mode == TREES && e->gain < -LOSS_SHARE * (float)e->max_new)
+        give_up_trees(e);
 }
 
 /* ---- rounds */
@@ -320,8 +333,10 @@ static int begin_growth(struct se_edge *e)
 static bool is_enough(struct se_edge *e, uint64_t now_ns)
 {
     uint32_t n;
-    if (e->o.fixed || e->draft.grow.n_frontier == 0)
+    if (e->o.depth == SE_EDGE_DEPTH_FIXED || e->draft.grow.n_frontier == 0)
         return e->draft.grow.n_frontier == 0;
+    if (e->o.depth == SE_EDGE_DEPTH_MATCHED)
+        return e->levels >= se_plan_matched(&e->plan);
     const float *likely = se_draft_likely(&e->draft, &n);
     return !se_plan_deeper(&e->plan, likely, n, now_ns - e->begun_ns, se_draft_frontier(&e->draft));
 }
@@ -341,7 +356,9 @@ static int grow(struct se_edge *e, uint64_t now_ns)
     }
     float rate;
     uint64_t drafted_ns = now_ns - e->begun_ns;
-    uint32_t budget = e->o.fixed ? UINT32_MAX : promise(e, drafted_ns, &rate);
+    uint32_t budget = promise(e, drafted_ns, &rate);
+    if (e->o.depth != SE_EDGE_DEPTH_LEARNED)
+        budget = UINT32_MAX;
     if (e->mode == PLAIN) {
         e->looked_ns += drafted_ns;
         e->looks++;
@@ -351,8 +368,14 @@ static int grow(struct se_edge *e, uint64_t now_ns)
             return 0;
         }
         e->mode = TREES;
-        e->tree_rounds = 0;
+        e->gain = 0;
         e->plan.tree_rate = 0;
+    }
+    if (budget == 0 && e->o.speculate == SE_WIRE_SPECULATE_AUTO) { /* not worth asking for */
+        e->draft.grew = true;
+        e->phase = IDLE;
+        give_up_trees(e);
+        return 0;
     }
     int r = se_draft_finish(&e->draft, budget);
     return r < 0 ? se_trace(r) : open_tree(e);
@@ -388,11 +411,12 @@ static bool may_look(const struct se_edge *e, uint64_t now_ns)
 {
     if (e->o.speculate != SE_WIRE_SPECULATE_AUTO || !can_draft(e) || !e->talk.welcomed)
         return false;
-    if (e->looked_at == e->talk.n || (e->draft.rooted && e->draft.grew && e->draft.tree.n > 1))
+    bool there = e->draft.rooted && e->draft.tree.n > 1;
+    if (e->looked_at == e->talk.n || (there && e->draft.worth.seen < e->judge_at))
         return false; /* there is one, and pushes go along it */
-    if (e->looks < LOOKS_FREE)
-        return true;
-    return (float)e->looked_ns < LOOKS_SHARE * (float)(now_ns - e->asked_ns);
+    float passed = (float)(now_ns - e->asked_ns);
+    return e->looks < LOOKS_FREE ||
+           (float)e->looked_ns < LOOKS_SHARE * passed + TOKENS_FREE / se_plan_plain_rate(&e->plan);
 }
 
 static int next_in_plain(struct se_edge *e, uint64_t now_ns)
@@ -409,6 +433,7 @@ static int next_in_plain(struct se_edge *e, uint64_t now_ns)
         return SE_EDGE_WAIT;
     e->begun_ns = now_ns;
     e->looked_at = e->talk.n;
+    e->judge_at = e->draft.worth.seen + PARENTS_JUDGED;
     e->phase = FOLLOWING;
     return 0;
 }
@@ -459,7 +484,9 @@ static int take_tokens(struct se_edge *e, uint32_t n_before, uint32_t *taken)
     return 0;
 }
 
-static void tell_round(struct se_edge *e, uint32_t tokens, bool hit, uint64_t now_ns)
+/* ahead: levels of the bet, which the draft no longer knows when it was lost. */
+static void tell_round(struct se_edge *e, uint32_t tokens, uint32_t ahead, bool hit,
+                       uint64_t now_ns)
 {
     const struct se_talk_result *result = &e->result;
     uint64_t server_ns = ((uint64_t)result->wire.queue_us + result->wire.step_us) * 1000;
@@ -473,7 +500,7 @@ static void tell_round(struct se_edge *e, uint32_t tokens, bool hit, uint64_t no
         .nodes = result->pushed ? 0 : e->nodes,
         .depth = result->pushed ? 0 : e->depth,
         .levels = result->pushed ? 0 : e->levels,
-        .ahead_levels = result->pushed ? 0 : se_draft_ahead_levels(&e->draft),
+        .ahead_levels = result->pushed ? 0 : ahead,
         .draft_ns = result->pushed ? 0 : e->draft_ns,
         .ahead_ns = result->pushed ? 0 : e->ahead_ns,
         .hit = hit,
@@ -498,12 +525,13 @@ static void note_times(struct se_edge *e, uint32_t tokens, uint64_t now_ns)
     uint64_t server_ns = ((uint64_t)result->wire.queue_us + result->wire.step_us) * 1000;
     bool clean = !result->pushed && result->times == 1 && result->wait_ns > server_ns;
     se_plan_note_answer(&e->plan, &result->wire, result->pushed ? 1 : e->nodes + 1,
-                        clean ? result->wait_ns - server_ns : 0);
+                        clean ? result->wait_ns - server_ns : 0, e->n == tokens);
     if (result->pushed)
         se_plan_note_push(&e->plan, result->wait_ns);
     else if (e->mode == TREES) {
         se_plan_note_round(&e->plan, tokens, now_ns - e->last_ns);
-        e->tree_rounds++;
+        e->gain += (float)tokens - (float)(now_ns - e->last_ns) * se_plan_plain_rate(&e->plan);
+        e->gain = e->gain < 0 ? e->gain : 0; /* what was won is not to be lost again */
     }
 }
 
@@ -544,7 +572,7 @@ static int on_result(struct se_edge *e, uint64_t now_ns)
         return se_trace(r);
     if (e->mode == PLAIN)
         hit = false;
-    tell_round(e, tokens, hit, now_ns);
+    tell_round(e, tokens, ahead, hit, now_ns);
     note_times(e, tokens, now_ns);
     e->last_ns = now_ns;
     e->was_hit = hit;

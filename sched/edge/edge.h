@@ -28,6 +28,11 @@ enum se_edge_shape {
     SE_EDGE_SHAPE_LEARNED,  /* a score is worth what it turned out to be worth */
     SE_EDGE_SHAPE_PUBLISHED /* log-probabilities, with decay, as published */
 };
+enum se_edge_depth {
+    SE_EDGE_DEPTH_LEARNED, /* depth and budget, round by round: what brings the most per second */
+    SE_EDGE_DEPTH_MATCHED, /* drafting and the way take as long as the server's part, as published */
+    SE_EDGE_DEPTH_FIXED    /* just what grow says */
+};
 enum se_edge_busy { SE_EDGE_BUSY_WAIT, SE_EDGE_BUSY_FAIL };
 
 struct se_edge_watch {
@@ -52,10 +57,10 @@ struct se_edge_options {
 
     enum se_wire_speculate speculate;
     enum se_edge_shape shape;
+    enum se_edge_depth depth;
     struct se_grow_config grow;  /* of a round: limits; max_beam_len is the depth when fixed */
     struct se_grow_config ahead; /* of a bet */
     enum se_proactive proactive;
-    bool fixed;    /* depth and budget are just what grow says, not chosen round by round */
     float sharpen; /* k of the coupling, 0: none */
 
     uint64_t retry_ns;   /* first pause before a round is sent again; doubles */

@@ -2,6 +2,7 @@
 #include "sched/edge/plan.h"
 
 static const float GAIN_FIRST = 0.7f, WEIGHT = 1 / 8.0f;
+static const float PLAIN_OVER = 1.05f; /* from push to push, over the step */
 
 void se_plan_init(struct se_plan *plan)
 {
@@ -48,13 +49,16 @@ float se_plan_step_ns(const struct se_plan *plan, uint32_t rows)
 }
 
 void se_plan_note_answer(struct se_plan *plan, const struct se_wire_result *result, uint32_t rows,
-                         uint64_t trip_ns)
+                         uint64_t trip_ns, bool prompt)
 {
     float told = table_ns(plan, (float)rows), took = (float)result->step_us * 1e3f;
     plan->load = result->load > 0 ? result->load : 1;
-    mean(&plan->queue_ns, (float)result->queue_us * 1e3f);
+    if (!prompt)
+        mean(&plan->queue_ns, (float)result->queue_us * 1e3f);
     if (trip_ns > 0)
         mean(&plan->trip_ns, (float)trip_ns);
+    if (rows > 1)
+        mean(&plan->verify_ns, took + (prompt ? 0 : (float)result->queue_us * 1e3f));
     /* Alone at the server, the step was ours: contexts grow, machines slow down. */
     if (told > 0 && plan->load == 1 && took > 0)
         plan->scale += (took / told - plan->scale) * WEIGHT;
@@ -108,9 +112,19 @@ bool se_plan_deeper(const struct se_plan *plan, const float *likely, uint32_t n,
     return rate_of(plan, tokens + more, nodes, (float)drafted_ns + plan->level_ns) > now;
 }
 
+uint32_t se_plan_matched(const struct se_plan *plan)
+{
+    float verify_ns = plan->verify_ns > 0 ? plan->verify_ns : se_plan_step_ns(plan, 33);
+    if (plan->level_ns <= 0 || verify_ns <= plan->trip_ns + plan->level_ns)
+        return 1;
+    return (uint32_t)((verify_ns - plan->trip_ns) / plan->level_ns + 0.5f);
+}
+
 float se_plan_plain_rate(const struct se_plan *plan)
 {
-    float step = se_plan_step_ns(plan, 1);
-    float ns = plan->plain_ns > 0 ? plan->plain_ns : step;
+    /* As it would be if all were plain: others' trees make plain decoding slow as well, and
+     * whoever compares with that makes it slower still. */
+    float step = PLAIN_OVER * se_plan_step_ns(plan, 1);
+    float ns = plan->plain_ns > 0 && (plan->plain_ns < step || step == 0) ? plan->plain_ns : step;
     return 1 / (ns > 1 ? ns : 1);
 }

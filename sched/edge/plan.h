@@ -20,6 +20,7 @@ struct se_plan {
     float cost_ns[SE_WIRE_COSTS]; /* of a step of 1, 4, 16, 64, 256 rows */
     float scale;                  /* what a step really takes, over what that says */
     float trip_ns, queue_ns;      /* running means; trip 0: not known yet */
+    float verify_ns;              /* of queue and step together, of trees; 0: not seen yet */
     float level_ns;               /* of a level of drafting; 0: not known yet */
     float gain;      /* of a level: likelihood that its tokens add, over that of what it hangs on */
     float plain_ns;  /* from push to push; 0: not seen yet */
@@ -31,11 +32,11 @@ struct se_plan {
 void se_plan_init(struct se_plan *plan);
 void se_plan_welcome(struct se_plan *plan, const struct se_wire_welcome *welcome, uint64_t trip_ns);
 
-/* What was measured. rows: of our own part of the step. */
+/* What was measured. rows: of our own part of the step; prompt: it waited for one as well. */
 void se_plan_note_level(struct se_plan *plan, uint64_t ns);
 void se_plan_note_gain(struct se_plan *plan, float before, float added);
 void se_plan_note_answer(struct se_plan *plan, const struct se_wire_result *result, uint32_t rows,
-                         uint64_t trip_ns);
+                         uint64_t trip_ns, bool prompt);
 void se_plan_note_push(struct se_plan *plan, uint64_t ns);
 void se_plan_note_round(struct se_plan *plan, uint32_t tokens, uint64_t ns);
 
@@ -49,6 +50,9 @@ uint32_t se_plan_budget(const struct se_plan *plan, const float *likely, uint32_
 /* Whether one more level pays: rate as above; frontier: likelihood of the nodes it hangs on. */
 bool se_plan_deeper(const struct se_plan *plan, const float *likely, uint32_t n,
                     uint64_t drafted_ns, float frontier);
+/* The published rule: levels to draft, at least 1, so that drafting and the way there and back
+ * take as long as what the server does meanwhile. */
+uint32_t se_plan_matched(const struct se_plan *plan);
 /* Tokens per ns when the server writes on by itself. */
 float se_plan_plain_rate(const struct se_plan *plan);
 

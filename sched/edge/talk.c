@@ -53,7 +53,7 @@ static uint32_t base_of(const struct se_talk *t) { return t->n - 1; }
 /* The highest round that the server may have come to. */
 static uint32_t highest_round(const struct se_talk *t) { return t->round + t->pushes; }
 
-void se_talk_quiet(struct se_talk *t)
+static void end_rounds(struct se_talk *t)
 {
     if (t->open || t->pushes > 0) {
         t->cancels = true;
@@ -63,12 +63,18 @@ void se_talk_quiet(struct se_talk *t)
     t->pushes = 0;
 }
 
+void se_talk_quiet(struct se_talk *t)
+{
+    end_rounds(t);
+    t->wanted = false;
+}
+
 int se_talk_set(struct se_talk *t, const uint32_t *id, uint32_t n, uint64_t now_ns)
 {
     uint32_t same = 0;
     while (same < n && same < t->n && t->text[same] == id[same])
         same++;
-    se_talk_quiet(t);
+    end_rounds(t);
     /* The server has what is before its root. Of that it keeps what is before ours. */
     uint32_t held = t->n > 0 ? base_of(t) : 0, keep = same < n - 1 ? same : n - 1;
     if (held > keep) {
@@ -81,6 +87,7 @@ int se_talk_set(struct se_talk *t, const uint32_t *id, uint32_t n, uint64_t now_
     t->heard_ns = now_ns;
     t->troubles = 0;
     t->told_down = false;
+    t->wanted = true;
     return append(t, id + same, n - same);
 }
 
@@ -205,6 +212,14 @@ static int say_verify(struct se_talk *t, uint64_t now_ns)
     return 0;
 }
 
+/* A server that works on a long prompt drops what comes twice and says nothing; but it lives. */
+static int say_ping(struct se_talk *t, uint64_t now_ns)
+{
+    struct se_wire message = { .session = t->session, .type = SE_WIRE_PING };
+    message.ping = (struct se_wire_ping){ .stamp = now_ns };
+    return say(t, &message);
+}
+
 /* Asks to be let in, or in again. */
 static int open_session(struct se_talk *t, uint64_t now_ns)
 {
@@ -231,23 +246,21 @@ static int send_due(struct se_talk *t, uint64_t now_ns)
 {
     if (!t->joined || t->n == 0 || now_ns < t->hold_ns)
         return SE_LINK_AGAIN;
-    if (t->state != SE_TALK_OPEN)
-        return open_session(t, now_ns);
+    if (t->state != SE_TALK_OPEN) /* a session that is gone is missed when there is use for it */
+        return t->wanted || t->resuming ? open_session(t, now_ns) : SE_LINK_AGAIN;
     if (t->cancels)
         return say_cancel(t);
     if (!t->open && t->pushes > 0 && now_ns >= t->due_ns) {
         /* Pushes that were promised do not come: from here on they are asked for. */
         uint16_t ahead = t->pushes;
-        t->troubles++;
         se_talk_verify(t, NULL, &t->text[base_of(t)], 1, ahead > 0 ? ahead - 1 : 0, 0);
         return 0;
     }
-    if (t->sent < base_of(t))
+    if (t->sent < base_of(t) && t->n <= t->welcome.context) /* else the edge says so itself */
         return say_prefill(t);
     if (t->open && (!t->said || now_ns >= t->due_ns)) {
-        if (t->said)
-            t->troubles++;
-        return say_verify(t, now_ns);
+        int r = t->said ? say_ping(t, now_ns) : 0;
+        return r == 0 ? say_verify(t, now_ns) : r;
     }
     return SE_LINK_AGAIN;
 }
@@ -256,9 +269,9 @@ void se_talk_verify(struct se_talk *t, const int32_t *parent, const uint32_t *id
                     uint16_t ahead, uint8_t flags)
 {
     if (t->pushes > 0 || t->open)
-        se_talk_quiet(t);
+        end_rounds(t);
     t->round++;
-    t->open = true;
+    t->open = t->wanted = true;
     t->said = false;
     t->times = 0;
     t->nodes = nodes;
@@ -383,8 +396,11 @@ static int on_result(struct se_talk *t, const struct se_wire_result *m, uint64_t
     bool pushed = m->flags & SE_WIRE_RESULT_PUSHED;
     if (t->cancels || (!t->open && t->pushes == 0))
         return 0; /* of a text that is not wanted any more */
-    if (t->open && m->round == t->round && m->base == base_of(t) && t->said &&
-        find_path(t, m, result->path)) {
+    if (t->open && m->round == t->round && m->base == base_of(t) && t->said) {
+        if (!find_path(t, m, result->path)) {
+            agree_anew(t);
+            return 0;
+        }
         t->open = false;
         t->pushes = t->ahead;
         result->pushed = false;
@@ -455,6 +471,8 @@ static bool concerns(const struct se_talk *t, const struct se_wire_error *m)
 {
     if (m->about == SE_WIRE_HELLO || m->about == SE_WIRE_RESUME)
         return t->state == SE_TALK_OPENING && m->ref == t->nonce;
+    if (m->about == SE_WIRE_PREFILL && m->code == SE_WIRE_E_CONTEXT)
+        return m->b == base_of(t); /* otherwise of a text before this one */
     if (m->about == SE_WIRE_VERIFY)
         return t->state == SE_TALK_OPEN && t->open && m->ref == t->round;
     return true;
@@ -563,15 +581,23 @@ static void on_gone(struct se_talk *t)
 
 bool se_talk_waits(const struct se_talk *t) { return t->open || t->pushes > 0; }
 
+/* A round that is not answered, or a session that is not opened. */
+static bool misses_server(const struct se_talk *t)
+{
+    return se_talk_waits(t) || (t->wanted && t->state != SE_TALK_OPEN);
+}
+
 static int give_up(const struct se_talk *t, uint64_t now_ns)
 {
     if (t->troubles > TROUBLES_MAX)
         return se_fail(-EPROTO, "the server and this edge cannot agree on the text");
-    if (!se_talk_waits(t) || now_ns < t->heard_ns || now_ns - t->heard_ns < t->o->give_up_ns)
+    /* While it wants to be left alone it owes no sign. */
+    uint64_t since_ns = t->heard_ns > t->hold_ns ? t->heard_ns : t->hold_ns;
+    if (!misses_server(t) || now_ns < since_ns || now_ns - since_ns < t->o->give_up_ns)
         return 0;
     return se_fail(SE_EDGE_UNREACHABLE, "%s: %s for %.0f s", se_link_url(t->o->link),
                    t->joined ? "the server does not answer" : "there is no server",
-                   (double)(now_ns - t->heard_ns) * 1e-9);
+                   (double)(now_ns - since_ns) * 1e-9);
 }
 
 int se_talk_work(struct se_talk *t, uint64_t now_ns, struct se_talk_result *result)
@@ -612,12 +638,13 @@ int se_talk_work(struct se_talk *t, uint64_t now_ns, struct se_talk_result *resu
 uint64_t se_talk_next_ns(const struct se_talk *t)
 {
     uint64_t now_ns = se_clock_read(&t->o->clock), next = UINT64_MAX;
-    bool opening = t->n > 0 && t->state != SE_TALK_OPEN;
-    if (!se_talk_waits(t) && !t->cancels && !opening)
+    bool opens = t->n > 0 && (t->wanted || t->resuming);
+    if (!se_talk_waits(t) && !(t->state == SE_TALK_OPEN ? t->cancels : opens))
         return next;
-    next = t->heard_ns + t->o->give_up_ns;
+    if (misses_server(t))
+        next = (t->heard_ns > t->hold_ns ? t->heard_ns : t->hold_ns) + t->o->give_up_ns;
     if (!t->joined)
-        return se_talk_waits(t) ? next : UINT64_MAX;
+        return next;
     uint64_t due = t->due_ns > t->hold_ns ? t->due_ns : t->hold_ns;
     if (due <= now_ns) /* it could not be sent: there is no room */
         due = now_ns + ROOM_NS;

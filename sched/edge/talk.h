@@ -55,6 +55,7 @@ struct se_talk {
     uint64_t hold_ns;  /* the server asked to be left alone until then */
     uint64_t heard_ns; /* the last sign of it */
     uint32_t troubles; /* in a row, without an answer */
+    bool wanted;       /* an answer is: somebody has to be there */
     bool told_down;
 
     uint32_t up_b, down_b; /* since the last result */
@@ -74,7 +75,7 @@ int se_talk_set(struct se_talk *talk, const uint32_t *id, uint32_t n, uint64_t n
 void se_talk_verify(struct se_talk *talk, const int32_t *parent, const uint32_t *id, uint32_t nodes,
                     uint16_t ahead, uint8_t flags);
 
-/* Nothing more of this text is wanted now: no round, no pushes. */
+/* Nothing more of this text is wanted now: no round, no pushes, and no session anew. */
 void se_talk_quiet(struct se_talk *talk);
 
 /* Says BYE if somebody is there to hear it. */

@@ -465,14 +465,14 @@ bool se_pipeline_settle(struct se_pipeline *p, uint64_t now_ns)
 /* ---- form */
 
 /* Parked first, then whoever was not heard of for longest; none that is in the middle of
- * something. */
-static uint32_t find_victim(const struct se_pipeline *p)
+ * something, nor the one that needs the room. */
+static uint32_t find_victim(const struct se_pipeline *p, const struct se_session *needs)
 {
     uint32_t victim = SE_SESSION_NONE;
     for (uint32_t i = 0; i < p->sessions->used; i++) {
         const struct se_session *s = session_at(p, i), *v;
-        if (s->id == 0 || s->pages == 0 || s->in_job || s->closing || s->slot != SE_SLOT_NONE ||
-            (s->peer != 0 && s->computed < s->n))
+        if (s == needs || s->id == 0 || s->pages == 0 || s->in_job || s->closing ||
+            s->slot != SE_SLOT_NONE || (s->peer != 0 && s->computed < s->n))
             continue;
         if (victim == SE_SESSION_NONE) {
             victim = i;
@@ -487,10 +487,10 @@ static uint32_t find_victim(const struct se_pipeline *p)
 }
 
 /* Takes from those who can spare. True: there is room now. */
-static bool make_room(struct se_pipeline *p, uint32_t pages)
+static bool make_room(struct se_pipeline *p, const struct se_session *needs, uint32_t pages)
 {
     while (p->pages_free < pages) {
-        uint32_t victim = find_victim(p);
+        uint32_t victim = find_victim(p, needs);
         if (victim == SE_SESSION_NONE)
             return false;
         uint32_t before = p->pages_free;
@@ -507,7 +507,7 @@ static bool make_room(struct se_pipeline *p, uint32_t pages)
 static bool have_pages(struct se_pipeline *p, struct se_session *s, uint32_t rows)
 {
     uint32_t need = pages_for(s->computed + rows) - s->pages;
-    if (pages_for(s->computed + rows) > s->pages && !make_room(p, need))
+    if (pages_for(s->computed + rows) > s->pages && !make_room(p, s, need))
         return false;
     return s->seq || se_seq_new(&s->seq, p->kv) == 0;
 }
@@ -785,8 +785,9 @@ static bool refill(struct se_pipeline *p, uint64_t now_ns)
         return false;
     uint32_t parts = job->n_parts, chores = job->n_chores;
     fill(p, job);
-    offer(p, job, now_ns);
-    return job->n_parts > parts || job->n_chores > chores;
+    bool more = job->n_parts > parts || job->n_chores > chores;
+    offer(p, job, now_ns); /* from here on it may run */
+    return more;
 }
 
 /* Everybody who is in the middle of something waits for pages that nobody can spare: the one
@@ -809,6 +810,18 @@ static void give_way(struct se_pipeline *p)
     finish_failed(p, last, -EAGAIN);
     se_pipeline_cut(p, slot->session, 0);
     p->sessions->evictions++;
+}
+
+/* Texts that the server writes on by itself are in a step that runs: they are ready the moment it
+ * ends, and a step that was formed without them would part those who could share one for ever. */
+static bool writers_run(const struct se_pipeline *p)
+{
+    for (int i = 0; i < SE_PIPELINE_JOBS && p->n_spare < SE_PIPELINE_JOBS; i++)
+        for (uint32_t k = 0; k < p->job[i].n_parts; k++)
+            if (session_at(p, p->job[i].session[k])->in_job &&
+                session_at(p, p->job[i].session[k])->ahead > 0)
+                return true;
+    return false;
 }
 
 static struct se_job *form(struct se_pipeline *p)
@@ -834,7 +847,7 @@ bool se_pipeline_launch(struct se_pipeline *p, uint64_t now_ns)
     /* One job must be there for what comes back. */
     if (p->seated || p->n_spare < 2 || p->stuck || now_ns < p->look_ns)
         return false;
-    if ((p->look_ns = launch_at(p, now_ns)) != 0)
+    if (writers_run(p) || (p->look_ns = launch_at(p, now_ns)) != 0)
         return false;
     struct se_job *job = form(p);
     if (!job && p->n_spare == SE_PIPELINE_JOBS) {
@@ -851,6 +864,6 @@ bool se_pipeline_launch(struct se_pipeline *p, uint64_t now_ns)
 uint64_t se_pipeline_next_ns(const struct se_pipeline *p)
 {
     bool waits = p->slots.ready.n > 0 || p->want_first != SE_SESSION_NONE;
-    waits = waits && !p->seated && !p->stuck && p->n_spare >= 2;
+    waits = waits && !p->seated && !p->stuck && p->n_spare >= 2 && !writers_run(p);
     return waits ? p->look_ns : UINT64_MAX;
 }

@@ -230,13 +230,14 @@ void se_server_wake(void *server)
         se_link_wake(s->o.link);
 }
 
-static int park(struct se_server *s)
+static int park(struct se_server *s, bool (*stop)(void *context), void *context)
 {
-    /* [server.sleep] acquire and release: what a wake before this is for is seen by the work
-     * below; a wake after it rings the link. */
+    /* [server.sleep] acquire and release: what a wake before this is for is seen by stop() and
+     * the work below, and so is what stop() itself does; a wake after it rings the link. */
     atomic_exchange_explicit(&s->asleep, 1, memory_order_acq_rel);
-    int r = se_server_work(s);
-    if (r == 0) {
+    bool stops = stop(context);
+    int r = stops ? 0 : se_server_work(s);
+    if (r == 0 && !stops) {
         uint64_t now_ns = se_clock_read(&s->o.clock), next_ns = se_server_next_ns(s);
         uint64_t ns = next_ns > now_ns ? next_ns - now_ns : 0;
         r = se_link_wait(s->o.link, ns < WAIT_MOST_NS ? ns : WAIT_MOST_NS);
@@ -256,17 +257,19 @@ int se_server_run(struct se_server *s, struct se_idle_options options, bool (*st
         if (r > 0)
             se_idle_reset(&idle);
         else if (r == 0 && se_idle_pause(&idle, se_clock_read(&s->o.clock)))
-            r = park(s);
+            r = park(s, stop, context);
         if (r < 0)
             return se_trace(r);
     }
     return 0;
 }
 
-void se_server_set_live(struct se_server *s, const struct se_server_live *live)
+int se_server_set_live(struct se_server *s, const struct se_server_live *live)
 {
-    if (check_live(live) == 0)
+    int r = check_live(live);
+    if (r == 0)
         s->live = *live;
+    return r;
 }
 
 void se_server_drain(struct se_server *s)

@@ -94,14 +94,17 @@ int se_server_work(struct se_server *server);
 /* The clock's time at which there is something to do even if nothing comes; UINT64_MAX: never. */
 uint64_t se_server_next_ns(const struct se_server *server);
 
-/* Ends a wait of se_server_run(). Any thread; context is the server. */
+/* Ends a wait of se_server_run(); what is done before it, stop() or the work then sees. Any
+ * thread, while there is a server; context is the server. */
 void se_server_wake(void *server);
 
-/* Works until stop() says so; sleeps in the link's wait, as idle allows. 0 or what work said. */
+/* Works until stop() says so; sleeps in the link's wait, as idle allows. Who changes what stop()
+ * says calls se_server_wake() after it. 0 or what work said. */
 int se_server_run(struct se_server *server, struct se_idle_options idle,
                   bool (*stop)(void *context), void *context);
 
-void se_server_set_live(struct se_server *server, const struct se_server_live *live);
+/* 0, or -EINVAL with nothing changed. */
+int se_server_set_live(struct se_server *server, const struct se_server_live *live);
 
 /* Leaves in good order: no new sessions; edges are told; what is under way is finished. */
 void se_server_drain(struct se_server *server);

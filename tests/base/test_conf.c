@@ -412,6 +412,40 @@ static void test_yaml_text(void **state)
     free(text);
 }
 
+/* It works, and nobody learns of it. */
+static void test_hidden(void **state)
+{
+    (void)state;
+    static const struct se_conf_row two[] = {
+        { "visible", 0, SE_CONF_FLAG, offsetof(struct settings, chat), NULL, 0, 0, NULL, "Seen." },
+        { "covered", 0, SE_CONF_UINT, offsetof(struct settings, seed), "3", 0, 9, "N", "Unseen.",
+          SE_CONF_HIDDEN },
+    };
+    struct settings settings;
+    char program[] = "program", right[] = "--covered=5", wrong[] = "--coverd", other[] = "--xyz";
+    char *argv[2] = { program, right }, *rest[2], *text = NULL;
+    size_t len = 0;
+    int n_rest;
+    FILE *to = open_memstream(&text, &len);
+    assert_non_null(to);
+    se_conf_help(two, 2, to);
+    se_conf_yaml(two, 2, to, "Title.");
+    fclose(to);
+    assert_non_null(strstr(text, "visible"));
+    assert_null(strstr(text, "covered"));
+    free(text);
+    assert_int_equal(se_conf_defaults(two, 2, &settings), 0);
+    assert_int_equal(settings.seed, 3);
+    assert_int_equal(se_conf_args(two, 2, &settings, 2, argv, rest, &n_rest), 0);
+    assert_int_equal(settings.seed, 5);
+    argv[1] = wrong;
+    assert_int_equal(se_conf_args(two, 2, &settings, 2, argv, rest, &n_rest), -EINVAL);
+    assert_string_equal(se_err_text(), "'--coverd': no such option; there are --visible --help");
+    argv[1] = other;
+    assert_int_equal(se_conf_args(two, 2, &settings, 2, argv, rest, &n_rest), -EINVAL);
+    assert_string_equal(se_err_text(), "'--xyz': no such option; there are --visible --help");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,7 +454,7 @@ int main(void)
         cmocka_unit_test(test_bad_table),  cmocka_unit_test(test_large_limits),
         cmocka_unit_test(test_help_text),  cmocka_unit_test(test_many_options),
         cmocka_unit_test(test_measures),   cmocka_unit_test(test_frozen),
-        cmocka_unit_test(test_yaml_text),
+        cmocka_unit_test(test_yaml_text),  cmocka_unit_test(test_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

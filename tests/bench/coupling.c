@@ -20,17 +20,18 @@
 #include "runtime/base/mem.h"
 #include "runtime/model/step.h"
 #include "runtime/text/tokenizer.h"
-#include "runtime/tree/grow.h"
-#include "runtime/tree/prune.h"
+#include "sched/edge/draft.h"
 #include "sched/edge/drafter.h"
 
 enum { CHUNK = 64, LINE_B = 1 << 16, PATH_B = 4096 };
 
 struct options {
     double temp, top_p, min_p, sharpen, decay;
-    uint64_t top_k, seed, budget, depth, width, beams, prompts, tokens;
-    bool published, check;
+    uint64_t top_k, seed, budget, depth, width, beams, prompts, tokens, longest;
+    int drafter; /* enum kind */
+    bool published, learned, check;
 };
+enum kind { MODEL, NGRAM };
 
 static const struct se_conf_row rows[] = {
     { "temp", 'T', SE_CONF_REAL, offsetof(struct options, temp), "0.7", 0, 1000, "T",
@@ -43,8 +44,12 @@ static const struct se_conf_row rows[] = {
       "the target leaves out what is less likely than P times the likeliest" },
     { "seed", 's', SE_CONF_UINT, offsetof(struct options, seed), "1000", 0, 4294967295.0, "N",
       "of the first prompt; each further one has the next" },
+    { "drafter", 'd', SE_CONF_CHOICE, offsetof(struct options, drafter), "model", 0, 0,
+      "model|ngram", "who drafts" },
+    { "longest", 0, SE_CONF_UINT, offsetof(struct options, longest), "4", 1, 16, "N",
+      "ids that the ngram drafter looks for" },
     { "sharpen", 'k', SE_CONF_REAL, offsetof(struct options, sharpen), "2", 0, 1000, "K",
-      "the draft ranks by K * (logit / T + noise); 0: by logit / T" },
+      "the draft ranks by K * (logit / T + noise), or so (drafter.h); 0: by logit / T" },
     { "published", 0, SE_CONF_FLAG, offsetof(struct options, published), NULL, 0, 0, NULL,
       "the draft ranks by its plain logits, whatever K says" },
     { "budget", 'b', SE_CONF_UINT, offsetof(struct options, budget), "32", 1, 1023, "N",
@@ -61,6 +66,8 @@ static const struct se_conf_row rows[] = {
       "of the file, from its beginning" },
     { "tokens", 'n', SE_CONF_UINT, offsetof(struct options, tokens), "64", 1, 1000000, "N",
       "new tokens of every prompt, at least" },
+    { "learned", 0, SE_CONF_FLAG, offsetof(struct options, learned), NULL, 0, 0, NULL,
+      "scores are what log-probabilities turned out to be worth, from the first prompt on" },
     { "check", 0, SE_CONF_FLAG, offsetof(struct options, check), NULL, 0, 0, NULL,
       "after every round the draft must be what a fresh pass would give; slow" },
 };
@@ -73,22 +80,18 @@ struct side {
 
 struct bench {
     struct options o;
-    struct side target, draft;
+    struct side target, small;
     struct se_tokenizer *tokenizer;
     struct se_seq *seq; /* the target's */
     struct se_drafter *drafter;
     struct se_sampling sampling;
     struct se_grow_config config;
-    struct se_tree tree;
-    struct se_grow grow;
+    struct se_draft draft;
     /* One prompt. */
     struct se_ids text, plain;
     uint32_t n_prompt;
-    /* Room for a round: rows of k successors, and numbers of nodes. */
-    uint32_t *topk_id, *number[3];
-    float *topk_logprob;
-    int32_t *map;
-    size_t topk_cap, topk_logprob_cap, number_cap[3], map_cap;
+    uint32_t *path;
+    size_t path_cap;
     /* Results. */
     uint64_t tokens, verifies, nodes;
     double sum, squares;
@@ -127,13 +130,15 @@ static int open_bench(struct bench *b, const char *models)
     if (r == 0)
         r = open_side(&b->target, models, "tales-target", max_rows);
     if (r == 0)
-        r = open_side(&b->draft, models, "tales-draft", max_rows);
+        r = open_side(&b->small, models, "tales-draft", max_rows);
     if (r == 0)
         r = se_seq_new(&b->seq, se_engine_kv(b->target.engine));
     if (r < 0)
         return r;
-    const struct se_config *config = &b->draft.model->config;
-    r = se_drafter_model(&b->drafter, b->draft.engine, config->vocab, config->context, max_rows);
+    const struct se_config *config = &b->small.model->config;
+    r = o->drafter == NGRAM ? se_drafter_ngram(&b->drafter, config->vocab, (uint32_t)o->longest)
+                            : se_drafter_model(&b->drafter, b->small.engine, config->vocab,
+                                               config->context, max_rows);
     b->sampling = (struct se_sampling){
         .temp = o->temp, .top_k = (uint32_t)o->top_k, .top_p = o->top_p, .min_p = o->min_p
     };
@@ -143,6 +148,7 @@ static int open_bench(struct bench *b, const char *models)
                                          .max_budget = (uint32_t)o->budget,
                                          .max_depth = UINT32_MAX,
                                          .decay = o->decay };
+    se_draft_init(&b->draft, b->drafter, o->learned);
     return r < 0 ? r : se_sampling_check(&b->sampling);
 }
 
@@ -150,18 +156,13 @@ static void close_bench(struct bench *b)
 {
     se_drafter_close(b->drafter);
     se_seq_free(b->seq);
-    close_side(&b->draft);
+    close_side(&b->small);
     close_side(&b->target);
     se_tokenizer_close(b->tokenizer);
-    se_grow_fini(&b->grow);
-    se_tree_fini(&b->tree);
+    se_draft_fini(&b->draft);
     se_ids_fini(&b->text);
     se_ids_fini(&b->plain);
-    for (int i = 0; i < 3; i++)
-        se_mem_free(b->number[i]);
-    se_mem_free(b->topk_id);
-    se_mem_free(b->topk_logprob);
-    se_mem_free(b->map);
+    se_mem_free(b->path);
 }
 
 static int add_id(struct se_ids *ids, uint32_t id)
@@ -179,8 +180,8 @@ static int target_step(struct bench *b, struct se_part *part)
     return r == SE_KV_FULL ? se_fail(-ENOMEM, "the target's pool of pages is full") : r;
 }
 
-/* The text but its last token, in both. */
-static int feed(struct bench *b, bool draft)
+/* The text but its last token. */
+static int feed(struct bench *b)
 {
     int r = 0;
     se_seq_rewind(b->seq, 0);
@@ -190,8 +191,6 @@ static int feed(struct bench *b, bool draft)
                                 .token = b->text.id + at,
                                 .n_rows = left < CHUNK ? left : CHUNK };
         r = target_step(b, &part);
-        if (r == 0 && draft)
-            r = b->drafter->ops->feed(b->drafter, part.token, part.n_rows);
     }
     return r;
 }
@@ -199,7 +198,7 @@ static int feed(struct bench *b, bool draft)
 /* What the target says token by token. */
 static int decode(struct bench *b)
 {
-    int r = feed(b, false);
+    int r = feed(b);
     uint32_t token = b->text.id[b->text.n - 1], path[1];
     b->plain.n = 0;
     while (r == 0 && b->plain.n < b->o.tokens) {
@@ -217,73 +216,43 @@ static int decode(struct bench *b)
     return r;
 }
 
-/* Text that the draft has not seen goes ahead of the root. */
-static int forward_lead(struct bench *b)
-{
-    int r = 0;
-    uint32_t n = b->tree.n_lead;
-    for (uint32_t i = 0; r == 0 && i < n; i++) {
-        int32_t parent = (int32_t)i - 1;
-        uint32_t token = b->text.id[b->text.n - 1 - n + i];
-        r = b->drafter->ops->forward(b->drafter, &token, &parent, 1, 1, b->topk_id,
-                                     b->topk_logprob);
-    }
-    return r;
-}
-
 static int draft(struct bench *b)
 {
-    struct se_grow *g = &b->grow;
-    uint32_t k = (uint32_t)b->o.width;
-    b->config.max_depth = b->draft.model->config.context - (uint32_t)b->text.n;
-    int r = se_grow_begin(g, &b->config, &b->tree);
-    if (r == 0 && g->n_frontier > 0)
-        r = forward_lead(b);
-    while (r == 0 && g->n_frontier > 0) {
-        r = b->drafter->ops->forward(b->drafter, g->token, g->parent, g->n_frontier, k, b->topk_id,
-                                     b->topk_logprob);
-        if (r == 0)
-            r = se_grow_level(g, b->topk_id, b->topk_logprob, k);
-    }
-    return r < 0 ? r : se_grow_finish(g, NULL);
-}
-
-/* Room for the rows of a level, and for what a round says about nodes: no more than this. */
-static int reserve(struct bench *b)
-{
-    size_t cells = b->o.beams * b->o.width, nodes = 2 * (cells * (b->o.depth + 1) + 1);
-    int r = se_mem_grow(&b->topk_id, &b->topk_cap, cells, sizeof *b->topk_id);
+    const uint32_t *text = b->text.id;
+    uint32_t n = (uint32_t)b->text.n;
+    int r;
+    while ((r = se_draft_follow(&b->draft, text, n)) == SE_DRAFT_MORE)
+        continue;
+    b->config.max_depth = b->small.model->config.context - n;
     if (r == 0)
-        r = se_mem_grow(&b->topk_logprob, &b->topk_logprob_cap, cells, sizeof *b->topk_logprob);
+        r = se_draft_begin(&b->draft, &b->config);
     if (r == 0)
-        r = se_mem_grow(&b->map, &b->map_cap, nodes, sizeof *b->map);
-    for (int i = 0; r == 0 && i < 3; i++)
-        r = se_mem_grow(&b->number[i], &b->number_cap[i], nodes, sizeof *b->number[i]);
-    return r;
+        while ((r = se_draft_level(&b->draft, text, n)) == SE_DRAFT_MORE)
+            continue;
+    return r < 0 ? r : se_draft_finish(&b->draft, UINT32_MAX);
 }
 
 static int verify(struct bench *b)
 {
-    uint32_t *path = b->number[0];
-    struct se_reroot reroot = { .map = b->map, .commit = b->number[1], .keep = b->number[2] };
+    const struct se_tree *tree = &b->draft.tree;
+    bool hit;
+    int r = se_mem_grow(&b->path, &b->path_cap, tree->n, sizeof *b->path);
     struct se_part part = { .seq = b->seq,
-                            .token = b->tree.token,
-                            .parent = b->tree.parent,
-                            .n_rows = b->tree.n,
+                            .token = tree->token,
+                            .parent = tree->parent,
+                            .n_rows = tree->n,
                             .want = SE_WANT_VERDICT,
                             .sampling = &b->sampling,
-                            .path = path };
-    int r = target_step(b, &part);
+                            .path = b->path };
+    if (r == 0)
+        r = target_step(b, &part);
     for (uint32_t i = 1; r == 0 && i < part.n_path; i++)
-        r = add_id(&b->text, b->tree.token[path[i]]);
+        r = add_id(&b->text, tree->token[b->path[i]]);
     if (r == 0)
         r = add_id(&b->text, part.bonus);
-    b->nodes += b->tree.n - 1;
+    b->nodes += tree->n - 1;
     if (r == 0)
-        r = se_prune_reroot(&b->tree, path, part.n_path, part.bonus, &reroot);
-    if (r == 0)
-        r = b->drafter->ops->commit(b->drafter, reroot.commit, reroot.n_commit, reroot.keep,
-                                    reroot.n_keep);
+        r = se_draft_answer(&b->draft, b->path, part.n_path, part.bonus, &hit);
     return r == 0 && b->o.check ? se_drafter_check(b->drafter) : r;
 }
 
@@ -308,13 +277,11 @@ static int run_prompt(struct bench *b, const char *prompt, uint32_t number)
     b->sampling.seed = b->o.seed + number;
     b->drafter->sampling = b->sampling;
     b->drafter->sampling.temp = b->o.published ? 0 : b->sampling.temp;
-    b->drafter->sharpen = (float)b->o.sharpen;
-    b->drafter->ops->rewind(b->drafter, 0);
+    b->drafter->sharpen = b->o.published ? 0 : (float)b->o.sharpen;
+    se_draft_cut(&b->draft, 0);
     r = decode(b);
     if (r == 0)
-        r = feed(b, true);
-    if (r == 0)
-        r = se_tree_reset(&b->tree, b->text.id[b->n_prompt - 1], 0);
+        r = feed(b);
     for (; r == 0 && b->text.n - b->n_prompt < b->plain.n; verifies++) {
         r = draft(b);
         if (r == 0)
@@ -348,8 +315,6 @@ static int run(struct bench *b, const char *models)
     char path[PATH_B];
     snprintf(path, sizeof path, "%s/prompts.jsonl", models);
     int r = open_bench(b, models);
-    if (r == 0)
-        r = reserve(b);
     if (r < 0)
         return r;
     FILE *file = fopen(path, "r");
@@ -372,10 +337,12 @@ static void print_result(const struct bench *b)
         printf(" top-p %g", o->top_p);
     if (o->min_p > 0)
         printf(" min-p %g", o->min_p);
+    printf(", %s", b->drafter->ops->name);
     if (o->published)
         printf(", published");
     else
         printf(o->sharpen > 0 ? ", coupled %g" : ", log_softmax(logit / T)", o->sharpen);
+    printf(o->learned ? ", learned" : "");
     printf(", budget %u depth %u width %u: %.3f tokens per verify (%u prompts, deviation %.2f; "
            "%.1f nodes), %u tokens as in plain decoding\n",
            (unsigned)o->budget, (unsigned)o->depth, (unsigned)o->width,

@@ -155,7 +155,7 @@ static void add_edge(struct run *run, struct sim *sim, uint32_t i, uint32_t n_pr
     draft_ms = draft_ms ? draft_ms : mixture[se_rng_below(&rng, 3)];
     trip_ms = trip_ms ? trip_ms : mixture[se_rng_below(&rng, 3)];
     e->options.speculate = SE_WIRE_SPECULATE_ON;
-    e->options.fixed = true;
+    e->options.depth = SE_EDGE_DEPTH_FIXED;
     e->options.proactive = SE_PROACTIVE_DISABLED;
     e->options.sampling.temp = 0.7;
     e->options.retry_ns = SECONDS(60);

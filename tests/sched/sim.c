@@ -12,7 +12,9 @@
 #include <cmocka.h>
 
 #include "runtime/base/err.h"
+#include "sched/server/counter.h"
 #include "sched/server/parts.h"
+#include "tests/sched/audit.h"
 
 enum { FRAMES = 512, EDGE_FRAMES = 96, DRAFT_ROWS = 48, CALLS_MOST = 100, TURNS_MOST = 20000 };
 
@@ -28,7 +30,8 @@ struct sim_options sim_options(uint64_t seed, uint32_t n_edges)
                                  .live = se_server_live(),
                                  .step_ns = 4000000,
                                  .row_ns = 50000,
-                                 .know_costs = true };
+                                 .know_costs = true,
+                                 .grain_ns = 1000 };
 }
 
 static uint64_t sim_now(void *context) { return ((struct sim *)context)->now_ns; }
@@ -63,6 +66,7 @@ static void on_step(void *context, const struct se_server_step *step)
 static void on_note(void *context, enum se_server_note level, const char *text)
 {
     struct sim *sim = context;
+    snprintf(sim->note[sim->notes % SIM_NOTES], SIM_NOTE_B, "%s", text);
     sim->notes++;
     if (getenv("SE_TEST_VERBOSE") && !sim->quiet)
         printf("server %d: %s\n", (int)level, text);
@@ -99,6 +103,7 @@ static void start_server(struct sim *sim)
         .max_nodes = sim->o.max_nodes,
         .max_sessions = sim->o.max_sessions,
         .live = sim->o.live,
+        .stat = sim->stat,
         .watch = { sim, on_step, on_note },
     };
     for (uint32_t rows = 1; sim->o.know_costs && rows <= 256; rows *= 4)
@@ -134,6 +139,7 @@ void sim_begin(struct sim *sim, const struct sim_options *options)
     snprintf(sim->url, sizeof sim->url, "loop://sim-%u", number++);
     table_model_init(&sim->target, options->seed, TABLE_MODEL_VOCAB, options->context);
     assert_int_equal(se_frames_new(&sim->frames, FRAMES, SE_WIRE_FRAME_MAX), 0);
+    assert_int_equal(se_stat_create(&sim->stat, NULL, se_counter_labels, SE_COUNT_END), 0);
     sim->edge = calloc(options->n_edges, sizeof *sim->edge);
     assert_non_null(sim->edge);
     for (uint32_t i = 0; i < options->n_edges; i++) {
@@ -161,6 +167,7 @@ void sim_end(struct sim *sim)
         free(e->prompt);
     }
     se_frames_free(sim->frames);
+    se_stat_free(sim->stat);
     se_hist_fini(&sim->wait_ms);
     se_hist_fini(&sim->fill);
     free(sim->edge);
@@ -273,6 +280,8 @@ static void on_round(void *context, const struct se_edge_round *round)
     e->plain += round->kind == SE_EDGE_PLAIN;
     e->trees += round->kind == SE_EDGE_TREE;
     e->pushed += round->kind == SE_EDGE_PUSHED;
+    e->wait_ns += round->wait_ns;
+    e->wait_max_ns = round->wait_ns > e->wait_max_ns ? round->wait_ns : e->wait_max_ns;
     if (round->kind != SE_EDGE_PUSHED)
         se_hist_add(&e->sim->wait_ms, (double)round->wait_ns * 1e-6);
     if (e->sim->o.watch.round)
@@ -333,23 +342,44 @@ void sim_leave(struct sim *sim, uint32_t i, bool politely)
     e->asking = false;
 }
 
-void sim_ask(struct sim *sim, uint32_t i, uint32_t n, uint32_t max_new)
+void sim_ask_text(struct sim *sim, uint32_t i, const uint32_t *id, uint32_t n, uint32_t max_new)
 {
     struct sim_edge *e = &sim->edge[i];
+    uint32_t *prompt = malloc(n * sizeof *prompt);
+    assert_non_null(prompt);
+    memcpy(prompt, id, n * sizeof *prompt);
     free(e->prompt);
-    e->prompt = malloc(n * sizeof *e->prompt);
-    assert_non_null(e->prompt);
-    for (uint32_t k = 0; k < n; k++)
-        e->prompt[k] = se_rng_below(&e->rng, TABLE_MODEL_VOCAB);
+    e->prompt = prompt;
     e->n_prompt = n;
     e->max_new = max_new;
     const struct se_edge_ask ask = {
-        .id = e->prompt, .n = n, .max_new = max_new, .stop = &e->stop, .n_stops = 1
+        .id = prompt, .n = n, .max_new = max_new, .stop = &e->stop, .n_stops = 1
     };
     e->lag_ns = 0;
     if (se_edge_ask(e->edge, &ask) < 0)
         fail_msg("edge %u: %s", i, se_err_text());
     e->asking = true;
+    e->cut = false;
+    e->next_ns = 0;
+}
+
+void sim_ask(struct sim *sim, uint32_t i, uint32_t n, uint32_t max_new)
+{
+    uint32_t *id = malloc(n * sizeof *id);
+    assert_non_null(id);
+    for (uint32_t k = 0; k < n; k++)
+        id[k] = se_rng_below(&sim->edge[i].rng, TABLE_MODEL_VOCAB);
+    sim_ask_text(sim, i, id, n, max_new);
+    free(id);
+}
+
+void sim_stop(struct sim *sim, uint32_t i)
+{
+    struct sim_edge *e = &sim->edge[i];
+    if (!e->edge || !e->asking)
+        return;
+    se_edge_stop(e->edge);
+    e->cut = true;
     e->next_ns = 0;
 }
 
@@ -358,11 +388,12 @@ void sim_check(const struct sim *sim, uint32_t i)
     const struct sim_edge *e = &sim->edge[i];
     const uint32_t *id;
     uint32_t n = se_edge_answer(e->edge, &id, NULL), len = e->n_prompt, made = 0;
-    uint32_t *text = malloc((len + e->max_new) * sizeof *text);
+    uint32_t most = e->cut ? n : e->max_new;
+    uint32_t *text = malloc((len + most) * sizeof *text);
     assert_non_null(text);
     memcpy(text, e->prompt, len * sizeof *text);
     bool stopped = false;
-    for (; made < e->max_new && !stopped && len <= sim->o.context; made++) {
+    for (; made < most && !stopped && len <= sim->o.context; made++) {
         text[len] = table_next(&sim->target, &e->options.sampling, text, len);
         if (made >= n || id[made] != text[len])
             fail_msg("edge %u: token %u of %u is %d, not %u", i, made, n,
@@ -402,7 +433,9 @@ static void finish(struct sim *sim, uint32_t i, int outcome)
         return;
     sim_check(sim, i);
     e->answers++;
-    if (e->answers_left == 0)
+    if (e->next)
+        e->next(sim, i);
+    if (e->next || e->answers_left == 0)
         return;
     e->answers_left--;
     e->ready_ns = sim->now_ns + e->think_ns;
@@ -429,6 +462,16 @@ static bool edge_turn(struct sim *sim, uint32_t i)
     return r != SE_EDGE_WAIT;
 }
 
+/* Now and then, and not of a crowd: it looks at everything. */
+static void audit(struct sim *sim)
+{
+    if (sim->o.n_edges > 32 || ++sim->turns % 8 != 0)
+        return;
+    const char *what = audit_server(sim->server);
+    if (what)
+        fail_msg("%s", what);
+}
+
 /* Edges first: a frame that leaves its link's delay with no more ado finds the server awake. */
 static bool turn(struct sim *sim)
 {
@@ -436,14 +479,20 @@ static bool turn(struct sim *sim)
     int r = 0;
     for (uint32_t i = 0; i < sim->o.n_edges; i++) {
         const struct sim_edge *e = &sim->edge[i];
+        /* Of one that is busy, what it sent goes on its way all the same. */
+        if (e->edge && e->ready_ns > sim->now_ns && se_faulty_next_ns(e->link) <= sim->now_ns)
+            se_link_wait(e->link, 0);
         if (e->edge && e->ready_ns <= sim->now_ns &&
             (e->next_ns <= sim->now_ns || se_link_wait(e->inner, 0) == 0))
             some |= edge_turn(sim, i);
     }
+    if (sim->guest.act && sim->guest.next_ns <= sim->now_ns)
+        sim->guest.next_ns = sim->guest.act(sim, sim->guest.context);
     for (int k = 0; k < CALLS_MOST && (r = se_server_work(sim->server)) > 0; k++)
         some = true;
     if (r < 0)
         fail_msg("the server: %s", se_err_text());
+    audit(sim);
     return engine_turn(sim) || some;
 }
 
@@ -452,10 +501,17 @@ static uint64_t next_event(struct sim *sim)
     uint64_t next = se_server_next_ns(sim->server);
     if (sim->running)
         next = earlier(next, sim->due_ns);
+    if (sim->guest.act)
+        next = earlier(next, sim->guest.next_ns);
     for (uint32_t i = 0; i < sim->o.n_edges; i++) {
         const struct sim_edge *e = &sim->edge[i];
-        if (e->edge)
-            next = earlier(next, e->ready_ns > sim->now_ns ? e->ready_ns : e->next_ns);
+        if (!e->edge)
+            continue;
+        bool busy = e->ready_ns > sim->now_ns;
+        next = earlier(next, busy ? e->ready_ns : e->next_ns);
+        uint64_t due = busy ? se_faulty_next_ns(e->link) : 0;
+        if (due > sim->now_ns)
+            next = earlier(next, due);
     }
     return next;
 }
@@ -484,7 +540,9 @@ bool sim_run(struct sim *sim, uint64_t until_ns)
         if (next == UINT64_MAX)
             fail_msg("at %.3f ms everybody waits and nothing will come",
                      (double)sim->now_ns * 1e-6);
-        sim->now_ns = next > sim->now_ns ? earlier(next, until_ns) : sim->now_ns + 1000;
+        next = next > sim->now_ns ? next : sim->now_ns + 1;
+        next = (next + sim->o.grain_ns - 1) / sim->o.grain_ns * sim->o.grain_ns;
+        sim->now_ns = earlier(next, until_ns);
     }
     return !anybody_asks(sim);
 }

@@ -287,7 +287,7 @@ static void successors_are_ranked_as_told(void **state)
     static const struct {
         double temp;
         float sharpen;
-    } row[] = { { 0, 0 }, { 0, 2 }, { 0.7, 0 }, { 0.7, 2 }, { 1.3, 1 } };
+    } row[] = { { 0, 0 }, { 0, 2 }, { 0.1, 0 }, { 0.1, 2 }, { 0.7, 0 }, { 0.7, 2 }, { 1.3, 1 } };
     static float logits[512], score[512], all[512];
     static uint32_t all_id[512];
     const int32_t on_text = -1;
@@ -310,12 +310,15 @@ static void successors_are_ranked_as_told(void **state)
         d->sharpen = row[i].sharpen;
         good(d->ops->forward(d, edge.text + 11, &on_text, 1, k, all_id, all));
         d->ops->rewind(d, 11);
-        double whole = 0, scale = row[i].temp > 0 ? 1 / row[i].temp : 1;
+        double whole = 0, temp = row[i].temp, sharpen = (double)row[i].sharpen;
+        if (sharpen > 0 && temp < 0.4) { /* trust has an end */
+            sharpen *= temp > 0 ? temp / 0.4 : 1;
+            temp = temp > 0 ? temp : 0.4 / sharpen;
+        }
         for (uint32_t t = 0; t < vocab; t++) {
-            bool noised = row[i].temp > 0 && row[i].sharpen > 0;
-            double noise = noised ? (double)se_gumbel(77, 12, t) : 0;
-            double x = (double)logits[t] * scale + noise;
-            score[t] = (float)(noised ? x * (double)row[i].sharpen : x);
+            bool noised = row[i].temp > 0 && sharpen > 0;
+            double x = (double)logits[t] / (temp > 0 ? temp : 1);
+            score[t] = (float)(noised ? sharpen * (x + (double)se_gumbel(77, 12, t)) : x);
             whole += exp((double)score[t]);
         }
         for (uint32_t t = 0; t < vocab; t++)

@@ -54,7 +54,7 @@ static const struct se_conf_row edge_rows[] = {
     EDGE_UINT("seed", seed),
     EDGE_UINT("stride", stride),
     EDGE_UINT("offset", offset),
-    EDGE_UINT("n", n),
+    EDGE_UINT("tokens", n),
     EDGE_UINT("max-requests", max_requests),
     EDGE_UINT("max-n-beams", grow[0]),
     EDGE_UINT("max-beam-len", grow[1]),

@@ -366,8 +366,8 @@ static void ties_stay_until_the_trim(void **state)
 
 static void a_successor_without_probability_is_not_drafted(void **state)
 {
-    const uint32_t id[] = { 1, 2, 3 };
-    const float logprob[] = { 0.00001f, -INFINITY, -INFINITY };
+    const uint32_t id[] = { 1, 2, 2, 1 }; /* nor has it an id of its own */
+    const float logprob[] = { 0.00001f, -INFINITY, -INFINITY, -INFINITY };
     struct se_tree tree = SE_TREE_NULL;
     struct se_grow grow = SE_GROW_NULL;
     struct se_grow_config c = SE_GROW_CONFIG;
@@ -375,7 +375,7 @@ static void a_successor_without_probability_is_not_drafted(void **state)
     c.decay = 1;
     assert_int_equal(se_tree_reset(&tree, 7, 0), 0);
     assert_int_equal(se_grow_begin(&grow, &c, &tree), 0);
-    assert_int_equal(se_grow_level(&grow, id, logprob, 3), 0);
+    assert_int_equal(se_grow_level(&grow, id, logprob, 4), 0);
     assert_int_equal(tree.n, 2);
     assert_true(tree.score[1] == 0); /* not above its parent */
     se_grow_fini(&grow);

@@ -56,7 +56,7 @@ static void a_won_bet_becomes_the_tree(void **state)
     assert_true(tree.token[0] == X && tree.token[1] == ON && tree.token[2] == IN);
     assert_true(tree.parent[0] == -1 && tree.parent[1] == 0 && tree.parent[2] == 0);
     assert_true(tree.depth[0] == 0 && tree.depth[1] == 1 && tree.depth[2] == 1);
-    assert_true(tree.score[1] == -5 && tree.score[2] == -6);
+    assert_true(tree.score[0] == 0 && tree.score[1] == -1 && tree.score[2] == -2);
     assert_true(tree.row[0] == 0 && tree.row[1] == 1 && tree.row[2] == SE_TREE_CANDIDATE);
     assert_int_equal(reroot.n_commit, 3);
     assert_true(room.commit[0] == 0 && room.commit[1] == 1 && room.commit[2] == 2);
