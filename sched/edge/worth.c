@@ -3,9 +3,11 @@
 
 #include <math.h>
 
-/* The draft's own word counts as so many observations, and is taken with a grain of salt; what
- * was seen counts less with each further observation, so that about 1 / (1 - FADE) matter. */
-static const float PRIOR = 2, SALT = 0.7f, FADE = 0.998f;
+/* In each bucket the draft's own word counts as so many observations. How big the grain of salt is
+ * with which it is taken is learnt first, from all buckets together: of one that is never right a
+ * few tokens tell. What was seen counts less with each further observation, so that about
+ * 1 / (1 - FADE) matter. */
+static const float PRIOR = 2, SALT_FIRST = 0.7f, SALT_PRIOR = 2, SALT_MOST = 1.1f, FADE = 0.998f;
 
 /* Upper ends of the buckets, as -log-probability. */
 static const float edge[SE_WORTH_BUCKETS - 1] = { 0.01f, 0.03f, 0.07f, 0.12f, 0.2f,  0.3f,  0.42f,
@@ -25,11 +27,12 @@ uint32_t se_worth_bucket(float logprob)
     return low;
 }
 
-static float prior_of(uint32_t bucket)
+/* The likelihood that the draft's word means. */
+static float word_of(uint32_t bucket)
 {
     float low = bucket > 0 ? edge[bucket - 1] : 0;
     float high = bucket < SE_WORTH_BUCKETS - 1 ? edge[bucket] : 2 * low;
-    return SALT * expf(-(low + high) / 2);
+    return expf(-(low + high) / 2);
 }
 
 /* Neighbours that stand in the wrong order are made one, until none do. */
@@ -37,8 +40,10 @@ void se_worth_settle(struct se_worth *worth)
 {
     float sum[SE_WORTH_BUCKETS], weight[SE_WORTH_BUCKETS];
     uint32_t width[SE_WORTH_BUCKETS], n = 0;
+    float salt = (worth->came + SALT_PRIOR * SALT_FIRST) / (worth->said + SALT_PRIOR);
+    salt = salt < SALT_MOST ? salt : SALT_MOST;
     for (uint32_t i = 0; i < SE_WORTH_BUCKETS; i++) {
-        sum[n] = worth->taken[i] + PRIOR * prior_of(i);
+        sum[n] = worth->taken[i] + PRIOR * salt * word_of(i);
         weight[n] = worth->offered[i] + PRIOR;
         width[n++] = 1;
         while (n > 1 && sum[n - 1] * weight[n - 2] > sum[n - 2] * weight[n - 1]) {
@@ -63,4 +68,6 @@ void se_worth_note(struct se_worth *worth, uint32_t bucket, bool taken)
 {
     worth->taken[bucket] = worth->taken[bucket] * FADE + (taken ? 1 : 0);
     worth->offered[bucket] = worth->offered[bucket] * FADE + 1;
+    worth->came = worth->came * FADE + (taken ? 1 : 0);
+    worth->said = worth->said * FADE + word_of(bucket);
 }

@@ -15,8 +15,9 @@ enum { SE_WORTH_BUCKETS = 20 };
 
 struct se_worth {
     float taken[SE_WORTH_BUCKETS], offered[SE_WORTH_BUCKETS]; /* old ones fade */
-    float share[SE_WORTH_BUCKETS];                            /* what follows from them */
-    uint32_t seen;                                            /* parents that were accepted */
+    float came, said;              /* in all: taken, and what the draft's word would have meant */
+    float share[SE_WORTH_BUCKETS]; /* what follows from them */
+    uint32_t seen;                 /* parents that were accepted */
 };
 
 void se_worth_init(struct se_worth *worth);

@@ -391,7 +391,7 @@ static void on_prefill(const struct asks *a, const struct se_wire *message, uint
         return;
     }
     se_server_count(s, SE_COUNT_PREFILLED, m->n);
-    se_pipeline_want(&s->pipeline, at);
+    se_pipeline_want(&s->pipeline, at, a->now_ns);
 }
 
 /* False: the round is not to be computed, and whoever must know has been told. */

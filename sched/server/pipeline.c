@@ -106,18 +106,23 @@ static void join_want(struct se_pipeline *p, uint32_t before, uint32_t after)
 static void unqueue_want(struct se_pipeline *p, uint32_t at)
 {
     struct se_session *s = session_at(p, at);
-    if (s->wants)
-        join_want(p, s->want_prev, s->want_next);
+    if (!s->wants)
+        return;
+    join_want(p, s->want_prev, s->want_next);
     s->wants = false;
+    p->n_wants--;
 }
 
 /* Whoever was begun is finished before the next. */
-static void queue_want(struct se_pipeline *p, uint32_t at, bool first)
+static void queue_want(struct se_pipeline *p, uint32_t at, bool first, uint64_t now_ns)
 {
     struct se_session *s = session_at(p, at);
     if (s->wants || s->in_job || s->closing || s->computed >= s->n)
         return;
+    if (!first)
+        s->want_ns = now_ns;
     s->wants = true;
+    p->n_wants++;
     uint32_t before = first ? SE_SESSION_NONE : p->want_last;
     uint32_t after = first ? p->want_first : SE_SESSION_NONE;
     join_want(p, before, at);
@@ -231,9 +236,9 @@ void se_pipeline_drop(struct se_pipeline *p, uint32_t session)
     se_slot_release(&p->slots, at);
 }
 
-void se_pipeline_want(struct se_pipeline *p, uint32_t session)
+void se_pipeline_want(struct se_pipeline *p, uint32_t session, uint64_t now_ns)
 {
-    queue_want(p, session, false);
+    queue_want(p, session, false, now_ns);
     p->look_ns = 0;
 }
 
@@ -357,7 +362,7 @@ static void settle_part(struct se_pipeline *p, struct se_job *job, uint32_t part
         return;
     }
     if (s->computed < s->n)
-        queue_want(p, at, true);
+        queue_want(p, at, true, 0);
     else if (s->slot != SE_SLOT_NONE && slot_at(p, s->slot)->state == SE_SLOT_FILLING)
         make_ready(p, s->slot, job->ended_ns);
 }
@@ -550,17 +555,39 @@ static void add_round(struct se_pipeline *p, struct se_job *job, uint32_t at)
     part->path = slot->path;
 }
 
+static uint32_t count_rounds(const struct se_job *job)
+{
+    uint32_t rounds = 0;
+    for (uint32_t i = 0; i < job->n_parts; i++)
+        rounds += job->slot[i] != SE_JOB_PREFILL;
+    return rounds;
+}
+
+/* Rows that rounds leave to prompts when there are more of both than a step holds: a prompt
+ * counts for as much as a round. */
+static uint32_t rows_for_prompts(const struct se_pipeline *p, const struct se_job *job)
+{
+    const uint64_t all = (uint64_t)p->n_wants + p->slots.ready.n;
+    if (p->n_wants == 0)
+        return 0;
+    uint32_t rows = (uint32_t)((uint64_t)job->max_rows * p->n_wants / all);
+    rows = rows < PREFILL_LEAST ? PREFILL_LEAST : rows;
+    return rows > job->prefill_rows ? rows - job->prefill_rows : 0;
+}
+
 /* Ready rounds, the oldest first. One that finds no room stays first in line, and smaller ones
- * behind it may still go: it waits for one step more at most. */
+ * behind it may still go: it waits for one step more at most. The first is let in whatever
+ * prompts there are. */
 static void add_rounds(struct se_pipeline *p, struct se_job *job)
 {
-    uint32_t rounds = job->n_parts, next;
+    uint32_t rounds = count_rounds(job), next;
+    const uint32_t kept = rows_for_prompts(p, job);
     for (uint32_t at = p->slots.ready.first; at != SE_SLOT_NONE; at = next) {
         struct se_slot *slot = slot_at(p, at);
         next = slot->next;
         if (rounds >= p->live->max_batch || job->n_parts >= job->max_parts)
             return;
-        if (job->rows + slot->n > job->max_rows)
+        if (job->rows + slot->n + (rounds > 0 ? kept : 0) > job->max_rows)
             continue;
         if (slot->alone && job->n_parts > 0)
             continue;
@@ -574,25 +601,33 @@ static void add_rounds(struct se_pipeline *p, struct se_job *job)
     }
 }
 
-static uint32_t prefill_rows(const struct se_pipeline *p, const struct se_job *job)
+/* More of prompts, in a step of so many rounds and rows, some of them of prompts already. While
+ * others are at work, prompts may make a step longer by prefill_ns, or have as many rows as the
+ * rounds beside them, one prompt for one round: whichever is more. */
+static uint32_t prefill_rows(const struct se_pipeline *p, uint32_t rounds, uint32_t rows,
+                             uint32_t of_prompts)
 {
-    uint32_t left = job->max_rows - job->rows;
+    const uint32_t left = p->max_rows - rows, of_rounds = rows - of_prompts;
     uint32_t others = p->n_at_work;
     if (p->want_first != SE_SESSION_NONE && session_at(p, p->want_first)->at_work)
         others--;
-    if (left == 0 || (job->rows == 0 && others == 0))
+    if (left == 0 || (rounds == 0 && others == 0))
         return left; /* nobody else is there to be kept waiting */
-    uint64_t base = job->rows ? se_pace_ns(&p->pace, job->rows) : 0;
-    uint32_t most =
-        se_pace_rows(&p->pace, base + p->live->prefill_ns, job->rows + 1, job->max_rows) -
-        job->rows;
-    most = most < PREFILL_LEAST ? PREFILL_LEAST : most;
-    return most < left ? most : left;
+    const uint32_t pairs = p->n_wants < rounds ? p->n_wants : rounds;
+    uint32_t fair = rounds > 0 ? of_rounds / rounds * pairs : 0;
+    fair = fair < PREFILL_LEAST ? PREFILL_LEAST : fair;
+    const uint64_t without_ns = se_pace_ns(&p->pace, of_rounds > 0 ? of_rounds : 1);
+    const uint64_t with_ns = without_ns + p->live->prefill_ns;
+    const uint32_t most = se_pace_rows(&p->pace, with_ns, of_rounds, p->max_rows) - of_rounds;
+    const uint32_t may = most > fair ? most : fair;
+    const uint32_t more = may > of_prompts ? may - of_prompts : 0;
+    return more < left ? more : left;
 }
 
 static void add_prefills(struct se_pipeline *p, struct se_job *job)
 {
-    uint32_t rows = prefill_rows(p, job), at = p->want_first, next;
+    uint32_t rows = prefill_rows(p, count_rounds(job), job->rows, job->prefill_rows);
+    uint32_t at = p->want_first, next;
     for (; rows > 0 && at != SE_SESSION_NONE && job->n_parts < job->max_parts; at = next) {
         struct se_session *s = session_at(p, at);
         uint32_t n = s->n - s->computed < rows ? s->n - s->computed : rows;
@@ -640,20 +675,39 @@ static void fill(struct se_pipeline *p, struct se_job *job)
 
 /* ---- when */
 
-/* Expected rounds, the soonest first: of those who are at work and were answered, and are not
- * overdue. */
-static uint32_t expect(const struct se_pipeline *p, uint64_t now_ns, struct se_arrival *next)
+/* When a session's next round is likely to be there; UINT64_MAX: nobody can tell. A deviation
+ * is added to the mean, for a step waits for the last of several. Who is late even so is likely to
+ * come in half a deviation, until two have passed: then it is not waited for any more. */
+static uint64_t due_ns(struct se_pipeline *p, const struct se_session *s, uint64_t now_ns,
+                       uint64_t start_ns)
+{
+    const uint64_t turn = (uint64_t)(s->turn_ns + s->turn_dev_ns);
+    if (s->turn_ns == 0 || s->peer == 0)
+        return UINT64_MAX;
+    if (s->in_job && s->slot != SE_SLOT_NONE && slot_at(p, s->slot)->state == SE_SLOT_RUNNING)
+        return start_ns + turn; /* it is answered when the step ends */
+    if (s->slot != SE_SLOT_NONE || s->in_job)
+        return UINT64_MAX;
+    if (s->answered_ns + turn > now_ns)
+        return s->answered_ns + turn;
+    if (s->answered_ns + turn + (uint64_t)(2 * s->turn_dev_ns) < now_ns)
+        return UINT64_MAX;
+    return now_ns + (uint64_t)(s->turn_dev_ns / 2);
+}
+
+/* Expected rounds, the soonest first: of those who are at work and were answered, or will be when
+ * the step that runs has ended. */
+static uint32_t expect(struct se_pipeline *p, uint64_t now_ns, uint64_t start_ns,
+                       struct se_arrival *next)
 {
     uint32_t n = 0, looked = 0;
     for (uint32_t at = p->work_first; at != SE_SESSION_NONE && looked < LOOK_AT; looked++) {
         const struct se_session *s = session_at(p, at);
         at = s->work_next;
-        if (s->slot != SE_SLOT_NONE || s->in_job || s->turn_ns == 0 || s->peer == 0)
+        const uint64_t due = due_ns(p, s, now_ns, start_ns);
+        if (due == UINT64_MAX)
             continue;
-        uint64_t due = s->answered_ns + (uint64_t)s->turn_ns;
-        if (due + (uint64_t)(2 * s->turn_dev_ns) < now_ns)
-            continue;
-        struct se_arrival item = { due > now_ns ? due : now_ns, (uint32_t)(s->turn_rows + 0.5f) };
+        struct se_arrival item = { due, (uint32_t)(s->turn_rows + 0.5f) };
         if (n == ARRIVALS && next[n - 1].at_ns <= item.at_ns)
             continue;
         uint32_t i = n < ARRIVALS ? n++ : n - 1;
@@ -678,11 +732,26 @@ static uint32_t ready_rows(struct se_pipeline *p, uint32_t *rounds)
     return rows;
 }
 
-/* 0: launch. Otherwise the moment to ask again. */
-static uint64_t launch_at(struct se_pipeline *p, uint64_t start_ns)
+/* When the engine will be free: now, or when the steps that were launched are likely to end. */
+static uint64_t engine_free_ns(const struct se_pipeline *p, uint64_t now_ns)
 {
+    uint64_t end = p->free_ns;
+    if (p->n_spare == SE_PIPELINE_JOBS)
+        return now_ns;
+    for (int i = 0; i < SE_PIPELINE_JOBS; i++)
+        if (!is_spare(p, &p->job[i]))
+            end += se_pace_ns(&p->pace, p->job[i].rows ? p->job[i].rows : 1);
+    return end > now_ns ? end : now_ns;
+}
+
+/* 0: launch. Otherwise the moment to ask again. */
+static uint64_t launch_at(struct se_pipeline *p, uint64_t now_ns)
+{
+    const uint64_t start_ns = engine_free_ns(p, now_ns);
     struct se_arrival next[ARRIVALS];
+    const bool idle = p->n_spare == SE_PIPELINE_JOBS;
     struct se_policy_view view = { .start_ns = start_ns,
+                                   .free_ns = idle ? p->ended_ns : start_ns,
                                    .next = next,
                                    .at_work = p->n_at_work,
                                    .busy = p->busy,
@@ -691,13 +760,26 @@ static uint64_t launch_at(struct se_pipeline *p, uint64_t start_ns)
                                    .wait_ns = p->live->wait_ns,
                                    .pace = &p->pace };
     view.rows = ready_rows(p, &view.ready);
-    if (view.ready == 0)
-        return UINT64_MAX;
-    if (view.ready < p->slots.ready.n || slot_at(p, p->slots.ready.first)->alone)
+    view.oldest_ns = UINT64_MAX;
+    if (view.ready < p->slots.ready.n)
         return 0; /* more than full */
-    view.oldest_ns = slot_at(p, p->slots.ready.first)->arrived_ns;
+    if (view.ready > 0) {
+        const struct se_slot *first = slot_at(p, p->slots.ready.first);
+        if (first->alone)
+            return 0;
+        view.oldest_ns = first->arrived_ns;
+    }
+    if (p->want_first != SE_SESSION_NONE) { /* prompts are as one round more */
+        const struct se_session *s = session_at(p, p->want_first);
+        const uint32_t most = prefill_rows(p, view.ready, view.rows, 0), n = s->n - s->computed;
+        view.rows += n < most ? n : most;
+        view.ready++;
+        view.oldest_ns = s->want_ns < view.oldest_ns ? s->want_ns : view.oldest_ns;
+    }
+    if (view.ready == 0)
+        return idle ? 0 : UINT64_MAX; /* chores alone */
     if (p->live->policy == SE_POLICY_PIPELINE)
-        view.n_next = expect(p, start_ns, next);
+        view.n_next = expect(p, now_ns, start_ns, next);
     uint64_t when = se_policy_when(p->live->policy, &view);
     return when <= start_ns ? 0 : when;
 }
@@ -722,18 +804,6 @@ static bool refill(struct se_pipeline *p, uint64_t now_ns)
     bool more = job->n_parts > parts || job->n_chores > chores;
     offer(p, job, now_ns); /* from here on it may run */
     return more;
-}
-
-/* When the engine will be free: now, or when the steps that were launched are likely to end. */
-static uint64_t engine_free_ns(const struct se_pipeline *p, uint64_t now_ns)
-{
-    uint64_t end = p->free_ns;
-    if (p->n_spare == SE_PIPELINE_JOBS)
-        return now_ns;
-    for (int i = 0; i < SE_PIPELINE_JOBS; i++)
-        if (!is_spare(p, &p->job[i]))
-            end += se_pace_ns(&p->pace, p->job[i].rows ? p->job[i].rows : 1);
-    return end > now_ns ? end : now_ns;
 }
 
 /* Everybody who is in the middle of something waits for pages that nobody can spare: the one
@@ -791,9 +861,9 @@ bool se_pipeline_launch(struct se_pipeline *p, uint64_t now_ns)
     if (p->seated && refill(p, now_ns))
         return true;
     /* One job must be there for what comes back. */
-    if (p->seated || p->n_spare < 2 || p->stuck || (!rest && now_ns < p->look_ns))
+    if (p->seated || p->n_spare < 2 || p->stuck || now_ns < p->look_ns)
         return false;
-    if (writers_run(p) || (!rest && (p->look_ns = launch_at(p, engine_free_ns(p, now_ns))) != 0))
+    if (writers_run(p) || (p->look_ns = launch_at(p, now_ns)) != 0)
         return false;
     struct se_job *job = form(p);
     if (!job && p->n_spare == SE_PIPELINE_JOBS) {
@@ -809,6 +879,7 @@ bool se_pipeline_launch(struct se_pipeline *p, uint64_t now_ns)
 
 uint64_t se_pipeline_next_ns(const struct se_pipeline *p)
 {
-    bool waits = p->slots.ready.n > 0 && !p->seated && !p->stuck && p->n_spare >= 2;
+    bool waits = p->slots.ready.n > 0 || p->want_first != SE_SESSION_NONE;
+    waits = waits && !p->seated && !p->stuck && p->n_spare >= 2 && !writers_run(p);
     return waits ? p->look_ns : UINT64_MAX;
 }

@@ -35,9 +35,9 @@ struct se_pipeline {
     struct se_job job[SE_PIPELINE_JOBS];
     struct se_job *spare[SE_PIPELINE_JOBS];
     uint32_t n_spare;
-    struct se_job *seated;          /* offered; it may run already */
-    struct se_job chores;           /* what the next job has to do first */
-    uint32_t want_first, want_last; /* sessions with prompts to compute */
+    struct se_job *seated;                   /* offered; it may run already */
+    struct se_job chores;                    /* what the next job has to do first */
+    uint32_t want_first, want_last, n_wants; /* sessions with prompts to compute */
     uint32_t work_first, work_last, n_at_work;
 
     struct se_pace pace;
@@ -64,7 +64,7 @@ void se_pipeline_round(struct se_pipeline *p, uint32_t slot, uint64_t now_ns);
 /* The session's round under way, if there is one, is wanted no more. */
 void se_pipeline_drop(struct se_pipeline *p, uint32_t session);
 /* The session's text grew: there is something to compute. */
-void se_pipeline_want(struct se_pipeline *p, uint32_t session);
+void se_pipeline_want(struct se_pipeline *p, uint32_t session, uint64_t now_ns);
 /* Cuts a session's text to n ids, keys and values with it. */
 void se_pipeline_cut(struct se_pipeline *p, uint32_t session, uint32_t n);
 /* The session is over: its round, its keys and values, then itself. */

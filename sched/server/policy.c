@@ -19,6 +19,11 @@
  * that is idle half of the time these lose nothing when two steps are run for one, but with
  * one that is always busy each of the sessions at work waits for every step. Hence the third.
  *
+ * The wait for others is bounded by wait_ns, from the moment on that a round is there and the
+ * engine is free. The time of a step that runs is not wait for others: counted as such, whoever
+ * came during a long step would be launched behind it without the many who come a moment later,
+ * and those wait for two steps.
+ *
  * A round that is late is not waited for: nothing is known of when it comes, and a server that
  * waits for what fell asleep or was lost does so for all the others. */
 #include "sched/server/policy.h"
@@ -78,7 +83,8 @@ static double cost(const struct se_policy_view *view, const struct expected *exp
 static uint64_t pipeline(const struct se_policy_view *view)
 {
     const struct expected expected = expect(view);
-    const uint64_t limit_ns = add(view->oldest_ns, view->wait_ns);
+    const uint64_t since_ns = view->free_ns > view->oldest_ns ? view->free_ns : view->oldest_ns;
+    const uint64_t limit_ns = add(since_ns, view->wait_ns);
     uint64_t when_ns = view->start_ns;
     uint32_t rows = 0;
     double least = cost(view, &expected, 0, 0);

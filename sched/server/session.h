@@ -44,9 +44,10 @@ struct se_session {
     uint32_t pages;     /* that it has, or may need in its job */
     bool in_job;
     uint32_t job_rows;
-    uint32_t valid; /* while in a job: the text was cut back to here meanwhile */
-    uint32_t slot;  /* the round under way, or SE_SLOT_NONE */
-    bool wants;     /* in the queue of prompts */
+    uint32_t valid;   /* while in a job: the text was cut back to here meanwhile */
+    uint32_t slot;    /* the round under way, or SE_SLOT_NONE */
+    bool wants;       /* in the queue of prompts */
+    uint64_t want_ns; /* since when */
     uint32_t want_next, want_prev;
 
     uint32_t round; /* the last that was answered, or that CANCEL or RESUME named */

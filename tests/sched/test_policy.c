@@ -159,6 +159,21 @@ static void no_round_waits_beyond_its_limit(void **state)
     assert_int_equal(se_policy_when(SE_POLICY_PIPELINE, &view), 1003 * MS);
 }
 
+static void a_step_that_runs_is_no_wait_for_others(void **state)
+{
+    const struct se_pace pace = flat_pace();
+    const struct se_arrival next = { 1001 * MS, 33 };
+    struct se_policy_view view = view_of(&pace, &next, 1);
+    (void)state;
+    view.oldest_ns = 900 * MS; /* it came when a long step had just begun */
+    assert_true(launches_now(&view));
+    assert_int_equal(se_policy_when(SE_POLICY_STATIC, &view), 920 * MS); /* static counts it all */
+    view.free_ns = view.start_ns;
+    assert_int_equal(se_policy_when(SE_POLICY_PIPELINE, &view), 1001 * MS);
+    view.free_ns = 980 * MS; /* the engine has stood idle for long enough */
+    assert_true(launches_now(&view));
+}
+
 static void who_is_overdue_is_not_waited_for(void **state)
 {
     const struct se_pace pace = flat_pace();
@@ -286,6 +301,7 @@ int main(void)
         cmocka_unit_test(does_not_wait_at_a_loss),
         cmocka_unit_test(the_busier_the_more_patient),
         cmocka_unit_test(no_round_waits_beyond_its_limit),
+        cmocka_unit_test(a_step_that_runs_is_no_wait_for_others),
         cmocka_unit_test(who_is_overdue_is_not_waited_for),
         cmocka_unit_test(no_more_than_a_step_holds),
         cmocka_unit_test(a_bounded_look),
