@@ -150,12 +150,7 @@ static int remember(struct chat *chat, int r)
         se_run_talk_unsay(&chat->talk);
         return 0;
     }
-    char *text = strndup(w->text ? w->text : "", w->len);
-    if (!text)
-        return se_fail(-ENOMEM, "out of memory");
-    int added = se_run_talk_assistant(&chat->talk, text);
-    free(text);
-    return added;
+    return se_run_talk_assistant(&chat->talk, w->text ? w->text : "", w->len);
 }
 
 static int take_turn(struct chat *chat, const char *text)

@@ -18,7 +18,7 @@ struct se_run_talk {
 void se_run_talk_fini(struct se_run_talk *talk);
 
 int se_run_talk_user(struct se_run_talk *talk, const char *text);
-int se_run_talk_assistant(struct se_run_talk *talk, const char *text);
+int se_run_talk_assistant(struct se_run_talk *talk, const char *text, size_t len);
 /* What the system says, from the beginning on; NULL or "": nothing. */
 int se_run_talk_system(struct se_run_talk *talk, const char *text);
 

@@ -65,7 +65,10 @@ void se_draft_cut(struct se_draft *d, uint32_t same)
 int se_draft_follow(struct se_draft *d, const uint32_t *text, uint32_t n)
 {
     struct se_drafter *drafter = d->drafter;
-    if (d->rooted && d->tree.token[0] == text[n - 1] && drafter->len + d->tree.n_lead + 1 == n)
+    /* Rounds without a level leave what they brought to be forwarded; it must not become more
+     * than a call can take. */
+    if (d->rooted && d->tree.token[0] == text[n - 1] && drafter->len + d->tree.n_lead + 1 == n &&
+        d->tree.n_lead <= LEAD_MOST)
         return 0;
     if (drafter->rows > 0 || drafter->len > n - 1)
         drafter->ops->rewind(drafter, drafter->len < n - 1 ? drafter->len : n - 1);

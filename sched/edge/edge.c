@@ -158,7 +158,8 @@ int se_edge_ask(struct se_edge *e, const struct se_edge_ask *ask)
     if (r < 0)
         return se_trace(r);
     se_draft_cut(&e->draft, same < ask->n - 1 ? same : ask->n - 1);
-    memcpy(e->stop, ask->stop, ask->n_stops * sizeof *ask->stop);
+    if (ask->n_stops > 0)
+        memcpy(e->stop, ask->stop, ask->n_stops * sizeof *ask->stop);
     e->n_stops = ask->n_stops;
     e->max_new = ask->max_new;
     e->n = 0;

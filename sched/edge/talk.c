@@ -53,14 +53,20 @@ static uint32_t base_of(const struct se_talk *t) { return t->n - 1; }
 /* The highest round that the server may have come to. */
 static uint32_t highest_round(const struct se_talk *t) { return t->round + t->pushes; }
 
-void se_talk_quiet(struct se_talk *t)
+static void end_rounds(struct se_talk *t)
 {
     if (t->open || t->pushes > 0) {
         t->cancels = true;
         t->round = highest_round(t) + (t->open ? t->ahead : 0);
     }
-    t->open = t->wanted = false;
+    t->open = false;
     t->pushes = 0;
+}
+
+void se_talk_quiet(struct se_talk *t)
+{
+    end_rounds(t);
+    t->wanted = false;
 }
 
 int se_talk_set(struct se_talk *t, const uint32_t *id, uint32_t n, uint64_t now_ns)
@@ -68,7 +74,7 @@ int se_talk_set(struct se_talk *t, const uint32_t *id, uint32_t n, uint64_t now_
     uint32_t same = 0;
     while (same < n && same < t->n && t->text[same] == id[same])
         same++;
-    se_talk_quiet(t);
+    end_rounds(t);
     /* The server has what is before its root. Of that it keeps what is before ours. */
     uint32_t held = t->n > 0 ? base_of(t) : 0, keep = same < n - 1 ? same : n - 1;
     if (held > keep) {
@@ -206,6 +212,14 @@ static int say_verify(struct se_talk *t, uint64_t now_ns)
     return 0;
 }
 
+/* A server that works on a long prompt drops what comes twice and says nothing; but it lives. */
+static int say_ping(struct se_talk *t, uint64_t now_ns)
+{
+    struct se_wire message = { .session = t->session, .type = SE_WIRE_PING };
+    message.ping = (struct se_wire_ping){ .stamp = now_ns };
+    return say(t, &message);
+}
+
 /* Asks to be let in, or in again. */
 static int open_session(struct se_talk *t, uint64_t now_ns)
 {
@@ -232,23 +246,21 @@ static int send_due(struct se_talk *t, uint64_t now_ns)
 {
     if (!t->joined || t->n == 0 || now_ns < t->hold_ns)
         return SE_LINK_AGAIN;
-    if (t->state != SE_TALK_OPEN)
-        return open_session(t, now_ns);
+    if (t->state != SE_TALK_OPEN) /* a session that is gone is missed when there is use for it */
+        return t->wanted || t->resuming ? open_session(t, now_ns) : SE_LINK_AGAIN;
     if (t->cancels)
         return say_cancel(t);
     if (!t->open && t->pushes > 0 && now_ns >= t->due_ns) {
         /* Pushes that were promised do not come: from here on they are asked for. */
         uint16_t ahead = t->pushes;
-        t->troubles++;
         se_talk_verify(t, NULL, &t->text[base_of(t)], 1, ahead > 0 ? ahead - 1 : 0, 0);
         return 0;
     }
-    if (t->sent < base_of(t))
+    if (t->sent < base_of(t) && t->n <= t->welcome.context) /* else the edge says so itself */
         return say_prefill(t);
     if (t->open && (!t->said || now_ns >= t->due_ns)) {
-        if (t->said)
-            t->troubles++;
-        return say_verify(t, now_ns);
+        int r = t->said ? say_ping(t, now_ns) : 0;
+        return r == 0 ? say_verify(t, now_ns) : r;
     }
     return SE_LINK_AGAIN;
 }
@@ -257,7 +269,7 @@ void se_talk_verify(struct se_talk *t, const int32_t *parent, const uint32_t *id
                     uint16_t ahead, uint8_t flags)
 {
     if (t->pushes > 0 || t->open)
-        se_talk_quiet(t);
+        end_rounds(t);
     t->round++;
     t->open = t->wanted = true;
     t->said = false;
@@ -384,8 +396,11 @@ static int on_result(struct se_talk *t, const struct se_wire_result *m, uint64_t
     bool pushed = m->flags & SE_WIRE_RESULT_PUSHED;
     if (t->cancels || (!t->open && t->pushes == 0))
         return 0; /* of a text that is not wanted any more */
-    if (t->open && m->round == t->round && m->base == base_of(t) && t->said &&
-        find_path(t, m, result->path)) {
+    if (t->open && m->round == t->round && m->base == base_of(t) && t->said) {
+        if (!find_path(t, m, result->path)) {
+            agree_anew(t);
+            return 0;
+        }
         t->open = false;
         t->pushes = t->ahead;
         result->pushed = false;
@@ -623,8 +638,8 @@ int se_talk_work(struct se_talk *t, uint64_t now_ns, struct se_talk_result *resu
 uint64_t se_talk_next_ns(const struct se_talk *t)
 {
     uint64_t now_ns = se_clock_read(&t->o->clock), next = UINT64_MAX;
-    bool opening = t->n > 0 && t->state != SE_TALK_OPEN;
-    if (!se_talk_waits(t) && !t->cancels && !opening)
+    bool opens = t->n > 0 && (t->wanted || t->resuming);
+    if (!se_talk_waits(t) && !(t->state == SE_TALK_OPEN ? t->cancels : opens))
         return next;
     if (misses_server(t))
         next = (t->heard_ns > t->hold_ns ? t->heard_ns : t->hold_ns) + t->o->give_up_ns;

@@ -75,7 +75,7 @@ int se_talk_set(struct se_talk *talk, const uint32_t *id, uint32_t n, uint64_t n
 void se_talk_verify(struct se_talk *talk, const int32_t *parent, const uint32_t *id, uint32_t nodes,
                     uint16_t ahead, uint8_t flags);
 
-/* Nothing more of this text is wanted now: no round, no pushes. */
+/* Nothing more of this text is wanted now: no round, no pushes, and no session anew. */
 void se_talk_quiet(struct se_talk *talk);
 
 /* Says BYE if somebody is there to hear it. */

@@ -77,6 +77,9 @@ static void forget_peer(struct se_server *s, se_link_peer handle, bool close, ui
 
 /* ---- faults */
 
+/* Kinds of faults beside those of a frame. */
+enum { FLOOD = SE_WIRE_FAULT_END, FOREIGN, CUT };
+
 /* A note of the first fault of each kind; the counters tell of the others. */
 static void note_fault(struct se_server *s, uint32_t kind, se_link_peer peer, const char *what)
 {
@@ -93,9 +96,8 @@ static void cut_off(struct se_server *s, se_link_peer handle, uint64_t now_ns)
     struct se_wire_error error = se_say_error(SE_WIRE_E_CUT, (enum se_wire_type)0, 0);
     se_say_no(s, handle, 0, &error, "too many faults or too many frames");
     se_server_count(s, SE_COUNT_CUT, 1);
-    se_server_tell(s, SE_SERVER_WARN, "edge %" PRIx64 ": cut off after %u faults", handle,
-                   s->live.peer_faults);
-    forget_peer(s, handle, false, now_ns);
+    note_fault(s, CUT, handle, "cut off after too many faults");
+    forget_peer(s, handle, true, now_ns); /* it has no claim to be waited for */
     uint32_t number = se_peer_find(&s->peers, handle);
     if (number != SE_PEER_NONE)
         se_peer_leave(&s->peers, number);
@@ -190,21 +192,41 @@ static bool say_leaving(const struct asks *a, enum se_wire_type about, uint64_t 
     return false;
 }
 
-/* The one that was parked longest makes room. */
-static bool evict_parked(struct se_server *s, uint64_t now_ns)
+/* Whether somebody else may have its place: its edge is gone, or has been silent for as long as
+ * one that is gone would be waited for. */
+static bool can_go(const struct se_server *s, const struct se_session *session, uint64_t now_ns)
 {
-    uint32_t oldest = SE_SESSION_NONE;
+    if (session->id == 0 || session->closing || session->in_job)
+        return false;
+    return session->peer == 0 || (session->slot == SE_SLOT_NONE &&
+                                  now_ns - session->heard_ns >= s->live.park_ns);
+}
+
+/* Parked before silent, and the longest first. */
+static bool goes_before(const struct se_session *a, const struct se_session *b)
+{
+    bool parked = a->peer == 0, other = b->peer == 0;
+    return parked != other ? parked : a->heard_ns < b->heard_ns;
+}
+
+/* One of an edge's sessions (0: of anybody's) makes room. */
+static bool evict(struct se_server *s, se_link_peer of, uint64_t now_ns)
+{
+    struct se_wire bye = { .type = SE_WIRE_BYE, .bye = { .reason = SE_WIRE_BYE_EVICTED } };
+    uint32_t first = SE_SESSION_NONE;
     for (uint32_t i = 0; i < s->sessions.used; i++) {
         const struct se_session *session = se_server_session(s, i);
-        if (session->id != 0 && session->peer == 0 && !session->closing && !session->in_job &&
-            (oldest == SE_SESSION_NONE ||
-             session->heard_ns < se_server_session(s, oldest)->heard_ns))
-            oldest = i;
+        if ((of == 0 || session->peer == of) && can_go(s, session, now_ns) &&
+            (first == SE_SESSION_NONE || goes_before(session, se_server_session(s, first))))
+            first = i;
     }
-    if (oldest == SE_SESSION_NONE)
+    if (first == SE_SESSION_NONE)
         return false;
+    bye.session = se_server_session(s, first)->id;
+    if (se_server_session(s, first)->peer != 0)
+        se_say(s, se_server_session(s, first)->peer, &bye);
     se_server_count(s, SE_COUNT_EXPIRED, 1);
-    close_session(s, oldest, now_ns);
+    close_session(s, first, now_ns);
     return true;
 }
 
@@ -214,9 +236,10 @@ static bool has_place(const struct asks *a, const struct se_wire_hello *h)
     uint32_t number = se_peer_find(&s->peers, a->peer);
     if (s->draining)
         return say_leaving(a, SE_WIRE_HELLO, h->nonce, 0);
-    if (number == SE_PEER_NONE || s->peers.peer[number].n_sessions >= s->live.peer_sessions)
+    if (number == SE_PEER_NONE || (s->peers.peer[number].n_sessions >= s->live.peer_sessions &&
+                                   !evict(s, a->peer, a->now_ns)))
         return say_busy(a, SE_WIRE_HELLO, h->nonce, 0, "too many sessions of one edge");
-    if (s->sessions.n >= s->o.max_sessions && !evict_parked(s, a->now_ns))
+    if (s->sessions.n >= s->o.max_sessions && !evict(s, 0, a->now_ns))
         return say_busy(a, SE_WIRE_HELLO, h->nonce, 0, "every session is taken");
     return true;
 }
@@ -226,10 +249,10 @@ static void on_hello(const struct asks *a, const struct se_wire_hello *h)
     struct se_server *s = a->s;
     uint32_t at = se_session_find_nonce(&s->sessions, h->nonce);
     struct se_session *session = at == SE_SESSION_NONE ? NULL : se_server_session(s, at);
-    /* A repeat: its WELCOME was lost, or the link with it. */
-    if (session && session->round == 0 && session->n == 0 && !session->closing) {
-        if (session->peer != a->peer)
-            se_desk_attach(s, at, a->peer, a->now_ns);
+    /* A repeat: its WELCOME was lost. Another edge that comes with the same number, by chance or
+     * because it guessed well, opens a session of its own, with what it asks for. */
+    if (session && session->peer == a->peer && session->round == 0 && session->n == 0 &&
+        !session->closing) {
         se_say_welcome(s, at, a->now_ns);
         return;
     }
@@ -258,7 +281,7 @@ static void denied(const struct asks *a, const struct se_wire *m, uint64_t ref, 
 {
     struct se_wire_error error = se_say_error(SE_WIRE_E_DENIED, m->type, ref);
     se_server_count(a->s, SE_COUNT_FOREIGN, 1);
-    note_fault(a->s, SE_WIRE_FAULT_END + (uint32_t)m->type, a->peer, why);
+    note_fault(a->s, FOREIGN, a->peer, why);
     se_say_no(a->s, a->peer, m->session, &error, "%s", why);
     add_fault(a->s, a->peer, a->now_ns);
 }
@@ -593,7 +616,7 @@ static void on_frame(struct se_server *s, se_link_peer peer, const struct se_fra
     if (!se_peer_pays(&s->peers.peer[number], s->live.peer_frames, now_ns)) {
         struct se_peer *of = &s->peers.peer[number];
         se_server_count(s, SE_COUNT_FLOODED, 1);
-        note_fault(s, SE_WIRE_FAULT_END, peer, "more frames than its rate allows");
+        note_fault(s, FLOOD, peer, "more frames than its rate allows");
         if (++of->flooded % FAULTS_PER_NOTE == 0)
             add_fault(s, peer, now_ns);
         return;

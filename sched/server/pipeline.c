@@ -176,9 +176,10 @@ static void expire_work(struct se_pipeline *p, uint64_t now_ns)
 
 /* ---- rounds */
 
-static void make_ready(struct se_pipeline *p, uint32_t at)
+static void make_ready(struct se_pipeline *p, uint32_t at, uint64_t now_ns)
 {
     slot_at(p, at)->state = SE_SLOT_READY;
+    slot_at(p, at)->ready_ns = now_ns;
     se_slot_append(&p->slots, &p->slots.ready, at);
     p->look_ns = 0;
 }
@@ -209,7 +210,7 @@ void se_pipeline_round(struct se_pipeline *p, uint32_t at, uint64_t now_ns)
         note_turn(s, now_ns, slot->n);
     enter_work(p, slot->session);
     if (s->computed == s->n && !s->in_job)
-        make_ready(p, at);
+        make_ready(p, at, now_ns);
 }
 
 void se_pipeline_drop(struct se_pipeline *p, uint32_t session)
@@ -358,7 +359,7 @@ static void settle_part(struct se_pipeline *p, struct se_job *job, uint32_t part
     if (s->computed < s->n)
         queue_want(p, at, true);
     else if (s->slot != SE_SLOT_NONE && slot_at(p, s->slot)->state == SE_SLOT_FILLING)
-        make_ready(p, s->slot);
+        make_ready(p, s->slot, job->ended_ns);
 }
 
 static void note_step(struct se_pipeline *p, const struct se_job *job)
@@ -376,10 +377,43 @@ static void note_step(struct se_pipeline *p, const struct se_job *job)
                                        .idle_ns = p->steps > 1 ? idle : 0,
                                        .rows = job->rows,
                                        .prefill_rows = job->prefill_rows,
-                                       .left = p->slots.ready.n,
                                        .at_work = p->n_at_work,
                                        .pages_free = p->pages_free };
     p->ended_ns = p->free_ns = job->ended_ns;
+}
+
+static void count_left(struct se_pipeline *p, uint32_t at, uint64_t begun_ns)
+{
+    struct se_slot *slot = slot_at(p, at);
+    if (slot->ready_ns >= begun_ns)
+        return;
+    p->last.left++;
+    slot->passed++;
+    p->passed_max = slot->passed > p->passed_max ? slot->passed : p->passed_max;
+}
+
+static bool is_spare(const struct se_pipeline *p, const struct se_job *job)
+{
+    for (uint32_t i = 0; i < p->n_spare; i++)
+        if (p->spare[i] == job)
+            return true;
+    return false;
+}
+
+/* Rounds that were ready when the step began without them: they wait still, or have a place in
+ * one that came after it. */
+static void count_all_left(struct se_pipeline *p, const struct se_job *job)
+{
+    for (uint32_t at = p->slots.ready.first; at != SE_SLOT_NONE; at = slot_at(p, at)->next)
+        count_left(p, at, job->begun_ns);
+    for (int i = 0; i < SE_PIPELINE_JOBS; i++) {
+        const struct se_job *other = &p->job[i];
+        if (other == job || is_spare(p, other))
+            continue;
+        for (uint32_t k = 0; k < other->n_parts; k++)
+            if (other->slot[k] != SE_JOB_PREFILL)
+                count_left(p, other->slot[k], job->begun_ns);
+    }
 }
 
 static void count_waits(struct se_pipeline *p, const struct se_job *job)
@@ -411,6 +445,7 @@ bool se_pipeline_settle(struct se_pipeline *p, uint64_t now_ns)
     if (job->n_parts > 0) {
         note_step(p, job);
         count_waits(p, job);
+        count_all_left(p, job);
         p->settled = true;
     }
     memcpy(p->why, job->why, sizeof p->why);
@@ -425,13 +460,13 @@ bool se_pipeline_settle(struct se_pipeline *p, uint64_t now_ns)
 /* ---- form */
 
 /* Parked first, then whoever was not heard of for longest; none that is in the middle of
- * something. */
-static uint32_t find_victim(const struct se_pipeline *p)
+ * something, nor the one that needs the room. */
+static uint32_t find_victim(const struct se_pipeline *p, const struct se_session *needs)
 {
     uint32_t victim = SE_SESSION_NONE;
     for (uint32_t i = 0; i < p->sessions->used; i++) {
         const struct se_session *s = session_at(p, i), *v;
-        if (s->id == 0 || s->pages == 0 || s->in_job || s->closing || s->slot != SE_SLOT_NONE ||
+        if (s == needs || s->id == 0 || s->pages == 0 || s->in_job || s->closing || s->slot != SE_SLOT_NONE ||
             (s->peer != 0 && s->computed < s->n))
             continue;
         if (victim == SE_SESSION_NONE) {
@@ -447,10 +482,10 @@ static uint32_t find_victim(const struct se_pipeline *p)
 }
 
 /* Takes from those who can spare. True: there is room now. */
-static bool make_room(struct se_pipeline *p, uint32_t pages)
+static bool make_room(struct se_pipeline *p, const struct se_session *needs, uint32_t pages)
 {
     while (p->pages_free < pages) {
-        uint32_t victim = find_victim(p);
+        uint32_t victim = find_victim(p, needs);
         if (victim == SE_SESSION_NONE)
             return false;
         uint32_t before = p->pages_free;
@@ -467,7 +502,7 @@ static bool make_room(struct se_pipeline *p, uint32_t pages)
 static bool have_pages(struct se_pipeline *p, struct se_session *s, uint32_t rows)
 {
     uint32_t need = pages_for(s->computed + rows) - s->pages;
-    if (pages_for(s->computed + rows) > s->pages && !make_room(p, need))
+    if (pages_for(s->computed + rows) > s->pages && !make_room(p, s, need))
         return false;
     return s->seq || se_seq_new(&s->seq, p->kv) == 0;
 }
@@ -574,7 +609,7 @@ static void add_chores(struct se_pipeline *p, struct se_job *job)
     p->chores.n_chores = 0;
 }
 
-/* Puts into the job what is ready. Rounds that were left behind are counted. */
+/* Puts into the job what is ready. */
 static void fill(struct se_pipeline *p, struct se_job *job)
 {
     bool alone =
@@ -669,8 +704,9 @@ static bool refill(struct se_pipeline *p, uint64_t now_ns)
         return false;
     uint32_t parts = job->n_parts, chores = job->n_chores;
     fill(p, job);
-    offer(p, job, now_ns);
-    return job->n_parts > parts || job->n_chores > chores;
+    bool more = job->n_parts > parts || job->n_chores > chores;
+    offer(p, job, now_ns); /* from here on it may run */
+    return more;
 }
 
 /* When the engine will be free: now, or when the steps that were launched are likely to end. */
@@ -679,13 +715,9 @@ static uint64_t engine_free_ns(const struct se_pipeline *p, uint64_t now_ns)
     uint64_t end = p->free_ns;
     if (p->n_spare == SE_PIPELINE_JOBS)
         return now_ns;
-    for (int i = 0; i < SE_PIPELINE_JOBS; i++) {
-        bool spare = false;
-        for (uint32_t k = 0; k < p->n_spare; k++)
-            spare |= p->spare[k] == &p->job[i];
-        if (!spare)
+    for (int i = 0; i < SE_PIPELINE_JOBS; i++)
+        if (!is_spare(p, &p->job[i]))
             end += se_pace_ns(&p->pace, p->job[i].rows ? p->job[i].rows : 1);
-    }
     return end > now_ns ? end : now_ns;
 }
 
@@ -756,10 +788,6 @@ bool se_pipeline_launch(struct se_pipeline *p, uint64_t now_ns)
     p->stuck = !job; /* until something comes back or goes */
     if (!job)
         return p->slots.done.n > 0;
-    for (uint32_t at = p->slots.ready.first; at != SE_SLOT_NONE; at = slot_at(p, at)->next) {
-        uint32_t passed = ++slot_at(p, at)->passed;
-        p->passed_max = passed > p->passed_max ? passed : p->passed_max;
-    }
     offer(p, job, now_ns);
     return true;
 }

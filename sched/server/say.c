@@ -9,6 +9,7 @@
 #include "sched/server/parts.h"
 
 enum { RETRY_LEAST_MS = 100, RETRY_MOST_MS = 5000 };
+#define UNREAD_NS UINT64_C(1000000000)
 
 enum se_said se_say(struct se_server *s, se_link_peer peer, const struct se_wire *message)
 {
@@ -162,6 +163,13 @@ static void push_on(struct se_server *s, uint32_t at, uint64_t now_ns)
     se_pipeline_round(&s->pipeline, at, now_ns);
 }
 
+/* An edge that does not read loses the answer, as a link may lose it, and asks again; it may not
+ * hold a round, and its pages, for as long as it likes. */
+static bool may_wait(const struct se_slot *slot, uint64_t now_ns)
+{
+    return now_ns < slot->ended_ns + UNREAD_NS;
+}
+
 /* False: there is no room to send it now. */
 static bool answer(struct se_server *s, uint32_t at, uint64_t now_ns)
 {
@@ -174,7 +182,9 @@ static bool answer(struct se_server *s, uint32_t at, uint64_t now_ns)
                                    .result = result_of(s, slot) };
         if (session->peer != 0 && se_say(s, session->peer, &message) == SE_SAID_LATER) {
             se_server_count(s, SE_COUNT_SEND_WAITS, 1);
-            return false;
+            if (may_wait(slot, now_ns))
+                return false;
+            session->ahead = 0;
         }
         session->round = slot->round;
         session->loose = false;

@@ -232,11 +232,12 @@ void se_server_wake(void *server)
 
 static int park(struct se_server *s, bool (*stop)(void *context), void *context)
 {
-    /* [server.sleep] acquire and release: what a wake before this is for is seen by the work, or
-     * by stop(), below; a wake after it rings the link. */
+    /* [server.sleep] acquire and release: what a wake before this is for is seen by stop() and
+     * the work below, and so is what stop() itself does; a wake after it rings the link. */
     atomic_exchange_explicit(&s->asleep, 1, memory_order_acq_rel);
-    int r = se_server_work(s);
-    if (r == 0 && !stop(context)) {
+    bool stops = stop(context);
+    int r = stops ? 0 : se_server_work(s);
+    if (r == 0 && !stops) {
         uint64_t now_ns = se_clock_read(&s->o.clock), next_ns = se_server_next_ns(s);
         uint64_t ns = next_ns > now_ns ? next_ns - now_ns : 0;
         r = se_link_wait(s->o.link, ns < WAIT_MOST_NS ? ns : WAIT_MOST_NS);

@@ -94,7 +94,8 @@ int se_server_work(struct se_server *server);
 /* The clock's time at which there is something to do even if nothing comes; UINT64_MAX: never. */
 uint64_t se_server_next_ns(const struct se_server *server);
 
-/* Ends a wait of se_server_run(). Any thread; context is the server. */
+/* Ends a wait of se_server_run(); what is done before it, stop() or the work then sees. Any
+ * thread, while there is a server; context is the server. */
 void se_server_wake(void *server);
 
 /* Works until stop() says so; sleeps in the link's wait, as idle allows. Who changes what stop()

@@ -6,8 +6,9 @@
  *         are there         computed              base of the next round
  *
  * A session outlives its connection: without an edge it is parked. The one that was parked
- * longest loses first its keys and values and then its place, when others need them; its edge
- * owns the text and brings it again. Idle, a session is this struct and four bytes per id. */
+ * longest loses first its keys and values and then its place, when others need them, and so does
+ * one whose edge was silent for as long as parked ones are kept; the edge owns the text and
+ * brings it again. Idle, a session is this struct and four bytes per id. */
 #ifndef SE_SCHED_SERVER_SESSION_H
 #define SE_SCHED_SERVER_SESSION_H
 

@@ -35,8 +35,8 @@ struct se_slot {
     uint32_t *path;
     uint32_t n_path, bonus;
     int failed; /* below 0: the engine's error */
-    uint64_t arrived_ns, begun_ns, ended_ns;
-    uint32_t passed; /* steps that left without it */
+    uint64_t arrived_ns, ready_ns, begun_ns, ended_ns;
+    uint32_t passed; /* steps that left without it while it was ready */
 };
 
 /* Lists of slots: the oldest first. */

@@ -12,6 +12,9 @@
 #include <cmocka.h>
 
 #include "runtime/base/err.h"
+#include "sched/server/counter.h"
+#include "sched/server/parts.h"
+#include "tests/sched/audit.h"
 
 enum { FRAMES = 512, EDGE_FRAMES = 96, DRAFT_ROWS = 48, CALLS_MOST = 100, TURNS_MOST = 20000 };
 
@@ -56,11 +59,14 @@ static void on_step(void *context, const struct se_server_step *step)
     sim->busy_ns += step->step_ns;
     if (step->rounds > 0)
         se_hist_add(&sim->fill, step->rounds);
+    if (sim->o.watch.step)
+        sim->o.watch.step(sim->o.watch.context, step);
 }
 
 static void on_note(void *context, enum se_server_note level, const char *text)
 {
     struct sim *sim = context;
+    snprintf(sim->note[sim->notes % SIM_NOTES], SIM_NOTE_B, "%s", text);
     sim->notes++;
     if (getenv("SE_TEST_VERBOSE") && !sim->quiet)
         printf("server %d: %s\n", (int)level, text);
@@ -97,6 +103,7 @@ static void start_server(struct sim *sim)
         .max_nodes = sim->o.max_nodes,
         .max_sessions = sim->o.max_sessions,
         .live = sim->o.live,
+        .stat = sim->stat,
         .watch = { sim, on_step, on_note },
     };
     for (uint32_t rows = 1; sim->o.know_costs && rows <= 256; rows *= 4)
@@ -132,6 +139,7 @@ void sim_begin(struct sim *sim, const struct sim_options *options)
     snprintf(sim->url, sizeof sim->url, "loop://sim-%u", number++);
     table_model_init(&sim->target, options->seed, TABLE_MODEL_VOCAB, options->context);
     assert_int_equal(se_frames_new(&sim->frames, FRAMES, SE_WIRE_FRAME_MAX), 0);
+    assert_int_equal(se_stat_create(&sim->stat, NULL, se_counter_labels, SE_COUNT_END), 0);
     sim->edge = calloc(options->n_edges, sizeof *sim->edge);
     assert_non_null(sim->edge);
     for (uint32_t i = 0; i < options->n_edges; i++) {
@@ -143,6 +151,7 @@ void sim_begin(struct sim *sim, const struct sim_options *options)
         e->options.nonce = options->seed * 1000003 + (uint64_t)i * 1000000;
         e->options.sampling.seed = options->seed + i;
         e->stop = UINT32_MAX;
+        se_rng_init(&e->rng, options->seed * 7919 + i, SE_RNG_TEST);
     }
     start_server(sim);
 }
@@ -158,6 +167,7 @@ void sim_end(struct sim *sim)
         free(e->prompt);
     }
     se_frames_free(sim->frames);
+    se_stat_free(sim->stat);
     se_hist_fini(&sim->wait_ms);
     se_hist_fini(&sim->fill);
     free(sim->edge);
@@ -181,7 +191,10 @@ static void sync_slow(struct slow *s)
 
 static void take_time(struct slow *s, uint32_t rows)
 {
-    s->of->lag_ns += s->of->level_ns + rows * s->of->row_ns;
+    struct sim_edge *e = s->of;
+    const double more = e->jitter > 0 ? e->jitter * (2 * se_rng_unit(&e->rng) - 1) : 0;
+    const uint64_t ns = e->level_ns + rows * e->row_ns;
+    e->lag_ns += (uint64_t)((double)ns * (1 + more));
 }
 
 static int slow_feed(struct se_drafter *drafter, const uint32_t *id, uint32_t n)
@@ -267,8 +280,12 @@ static void on_round(void *context, const struct se_edge_round *round)
     e->plain += round->kind == SE_EDGE_PLAIN;
     e->trees += round->kind == SE_EDGE_TREE;
     e->pushed += round->kind == SE_EDGE_PUSHED;
+    e->wait_ns += round->wait_ns;
+    e->wait_max_ns = round->wait_ns > e->wait_max_ns ? round->wait_ns : e->wait_max_ns;
     if (round->kind != SE_EDGE_PUSHED)
         se_hist_add(&e->sim->wait_ms, (double)round->wait_ns * 1e-6);
+    if (e->sim->o.watch.round)
+        e->sim->o.watch.round(e->sim->o.watch.context, e, round);
 }
 
 static void on_edge_note(void *context, const char *text)
@@ -291,6 +308,8 @@ void sim_join(struct sim *sim, uint32_t i)
     faults.now_ns = sim_now;
     faults.clock = sim;
     faults.frames = e->frames;
+    faults.delay_min_ns += e->trip_ns / 2;
+    faults.delay_max_ns += e->trip_ns / 2 + e->trip_spread_ns;
     if (se_link_connect(&inner, sim->url, &link) < 0 ||
         se_faulty_wrap(&e->link, inner, &faults) < 0)
         fail_msg("%s", se_err_text());
@@ -323,23 +342,44 @@ void sim_leave(struct sim *sim, uint32_t i, bool politely)
     e->asking = false;
 }
 
-void sim_ask(struct sim *sim, uint32_t i, uint32_t n, uint32_t max_new)
+void sim_ask_text(struct sim *sim, uint32_t i, const uint32_t *id, uint32_t n, uint32_t max_new)
 {
     struct sim_edge *e = &sim->edge[i];
+    uint32_t *prompt = malloc(n * sizeof *prompt);
+    assert_non_null(prompt);
+    memcpy(prompt, id, n * sizeof *prompt);
     free(e->prompt);
-    e->prompt = malloc(n * sizeof *e->prompt);
-    assert_non_null(e->prompt);
-    for (uint32_t k = 0; k < n; k++)
-        e->prompt[k] = se_rng_below(&sim->rng, TABLE_MODEL_VOCAB);
+    e->prompt = prompt;
     e->n_prompt = n;
     e->max_new = max_new;
     const struct se_edge_ask ask = {
-        .id = e->prompt, .n = n, .max_new = max_new, .stop = &e->stop, .n_stops = 1
+        .id = prompt, .n = n, .max_new = max_new, .stop = &e->stop, .n_stops = 1
     };
     e->lag_ns = 0;
     if (se_edge_ask(e->edge, &ask) < 0)
         fail_msg("edge %u: %s", i, se_err_text());
     e->asking = true;
+    e->cut = false;
+    e->next_ns = 0;
+}
+
+void sim_ask(struct sim *sim, uint32_t i, uint32_t n, uint32_t max_new)
+{
+    uint32_t *id = malloc(n * sizeof *id);
+    assert_non_null(id);
+    for (uint32_t k = 0; k < n; k++)
+        id[k] = se_rng_below(&sim->edge[i].rng, TABLE_MODEL_VOCAB);
+    sim_ask_text(sim, i, id, n, max_new);
+    free(id);
+}
+
+void sim_stop(struct sim *sim, uint32_t i)
+{
+    struct sim_edge *e = &sim->edge[i];
+    if (!e->edge || !e->asking)
+        return;
+    se_edge_stop(e->edge);
+    e->cut = true;
     e->next_ns = 0;
 }
 
@@ -348,11 +388,12 @@ void sim_check(const struct sim *sim, uint32_t i)
     const struct sim_edge *e = &sim->edge[i];
     const uint32_t *id;
     uint32_t n = se_edge_answer(e->edge, &id, NULL), len = e->n_prompt, made = 0;
-    uint32_t *text = malloc((len + e->max_new) * sizeof *text);
+    uint32_t most = e->cut ? n : e->max_new;
+    uint32_t *text = malloc((len + most) * sizeof *text);
     assert_non_null(text);
     memcpy(text, e->prompt, len * sizeof *text);
     bool stopped = false;
-    for (; made < e->max_new && !stopped && len <= sim->o.context; made++) {
+    for (; made < most && !stopped && len <= sim->o.context; made++) {
         text[len] = table_next(&sim->target, &e->options.sampling, text, len);
         if (made >= n || id[made] != text[len])
             fail_msg("edge %u: token %u of %u is %d, not %u", i, made, n,
@@ -392,7 +433,9 @@ static void finish(struct sim *sim, uint32_t i, int outcome)
         return;
     sim_check(sim, i);
     e->answers++;
-    if (e->answers_left == 0)
+    if (e->next)
+        e->next(sim, i);
+    if (e->next || e->answers_left == 0)
         return;
     e->answers_left--;
     e->ready_ns = sim->now_ns + e->think_ns;
@@ -419,6 +462,16 @@ static bool edge_turn(struct sim *sim, uint32_t i)
     return r != SE_EDGE_WAIT;
 }
 
+/* Now and then, and not of a crowd: it looks at everything. */
+static void audit(struct sim *sim)
+{
+    if (sim->o.n_edges > 32 || ++sim->turns % 8 != 0)
+        return;
+    const char *what = audit_server(sim->server);
+    if (what)
+        fail_msg("%s", what);
+}
+
 /* Edges first: a frame that leaves its link's delay with no more ado finds the server awake. */
 static bool turn(struct sim *sim)
 {
@@ -433,10 +486,13 @@ static bool turn(struct sim *sim)
             (e->next_ns <= sim->now_ns || se_link_wait(e->inner, 0) == 0))
             some |= edge_turn(sim, i);
     }
+    if (sim->guest.act && sim->guest.next_ns <= sim->now_ns)
+        sim->guest.next_ns = sim->guest.act(sim, sim->guest.context);
     for (int k = 0; k < CALLS_MOST && (r = se_server_work(sim->server)) > 0; k++)
         some = true;
     if (r < 0)
         fail_msg("the server: %s", se_err_text());
+    audit(sim);
     return engine_turn(sim) || some;
 }
 
@@ -445,6 +501,8 @@ static uint64_t next_event(struct sim *sim)
     uint64_t next = se_server_next_ns(sim->server);
     if (sim->running)
         next = earlier(next, sim->due_ns);
+    if (sim->guest.act)
+        next = earlier(next, sim->guest.next_ns);
     for (uint32_t i = 0; i < sim->o.n_edges; i++) {
         const struct sim_edge *e = &sim->edge[i];
         if (!e->edge)
@@ -465,6 +523,8 @@ static bool anybody_asks(const struct sim *sim)
             return true;
     return false;
 }
+
+uint32_t sim_passed_max(const struct sim *sim) { return sim->server->pipeline.passed_max; }
 
 bool sim_run(struct sim *sim, uint64_t until_ns)
 {

@@ -29,21 +29,44 @@ struct sim_edge {
     struct se_drafter *model; /* the drafter itself */
     struct se_edge *edge;
     struct table_model draft;
-    struct se_edge_options options; /* with which it was made */
-    uint64_t level_ns, row_ns;      /* what drafting costs: per call, and per row */
-    uint64_t lag_ns;                /* time that its present call has taken */
-    uint64_t ready_ns;              /* busy until then */
-    uint64_t next_ns;               /* something is due then, if nothing comes before */
-    uint64_t think_ns;              /* between answers */
+    struct se_edge_options options;   /* with which it was made */
+    struct se_rng rng;                /* of its prompts and times */
+    uint64_t level_ns, row_ns;        /* what drafting costs: per call, and per row */
+    double jitter;                    /* and by how much of that more or less, 0 to 1 */
+    uint64_t trip_ns, trip_spread_ns; /* its frames take half of this there and half back, each
+                                       * so much longer at most; beside the options' delay */
+    uint64_t lag_ns;                  /* time that its present call has taken */
+    uint64_t ready_ns;                /* busy until then */
+    uint64_t next_ns;                 /* something is due then, if nothing comes before */
+    uint64_t think_ns;                /* between answers */
 
     uint32_t *prompt, n_prompt, max_new, stop;
-    uint32_t answers_left; /* beside the one under way */
-    uint32_t answers;      /* whole, and as they should be */
+    uint32_t answers_left;                     /* beside the one under way */
+    void (*next)(struct sim *sim, uint32_t i); /* in place of more of the same; or NULL */
+    bool cut; /* the answer was stopped: what there is of it is right, but it is not whole */
+    uint32_t answers; /* whole, and as they should be */
     bool asking, dead;
     int outcome; /* of the last answer */
     uint64_t tokens, rounds, hits, ends_ns;
     uint64_t first_ns; /* of the first token of the first answer */
     uint32_t plain, trees, pushed;
+    uint64_t wait_ns, wait_max_ns; /* from sending to answer: of all rounds, and the longest */
+};
+
+/* Somebody else who acts at moments of his own, and is given the time. */
+struct sim_guest {
+    uint64_t (*act)(struct sim *sim, void *context); /* returns when next */
+    void *context;
+    uint64_t next_ns;
+};
+
+enum { SIM_NOTES = 64, SIM_NOTE_B = 160 };
+
+/* For whoever measures; either may be NULL. */
+struct sim_watch {
+    void *context;
+    void (*round)(void *context, const struct sim_edge *edge, const struct se_edge_round *round);
+    void (*step)(void *context, const struct se_server_step *step);
 };
 
 struct sim_options {
@@ -56,6 +79,7 @@ struct sim_options {
     uint64_t grain_ns;               /* time passes in multiples of it: the coarser, the faster */
     bool know_costs;                 /* the server has measured its steps beforehand */
     struct se_faulty_options faults; /* seed, clock and frames are filled in */
+    struct sim_watch watch;
 };
 
 struct sim {
@@ -72,10 +96,14 @@ struct sim {
     uint64_t due_ns;
     uint32_t restarts;
     struct sim_edge *edge;
+    struct sim_guest guest; /* act NULL: there is none */
+    struct se_stat *stat;   /* of the servers, all of them */
     char url[64];
     bool quiet;
+    uint64_t turns;
     /* What was seen. */
     uint64_t steps, step_rows, step_rounds, prefill_rows, busy_ns, notes;
+    char note[SIM_NOTES][SIM_NOTE_B];
     struct se_hist wait_ms; /* of rounds with trees, from sending to answer */
     struct se_hist fill;    /* rounds of a step */
 };
@@ -92,10 +120,17 @@ void sim_draft(struct sim *sim, uint32_t i, float stray, uint64_t level_ns, uint
 void sim_join(struct sim *sim, uint32_t i);
 /* A prompt of n ids, of which so many tokens are to follow. */
 void sim_ask(struct sim *sim, uint32_t i, uint32_t n, uint32_t max_new);
+/* The same of this text. */
+void sim_ask_text(struct sim *sim, uint32_t i, const uint32_t *id, uint32_t n, uint32_t max_new);
+/* Ends the answer where it stands. */
+void sim_stop(struct sim *sim, uint32_t i);
 void sim_leave(struct sim *sim, uint32_t i, bool politely);
 
 /* kill -9 of the server and a new one in its place; what it knew is gone. */
 void sim_restart(struct sim *sim);
+
+/* Most steps that ever left without a round that was ready. */
+uint32_t sim_passed_max(const struct sim *sim);
 
 /* Runs until everybody who asked has his answer, or until then. True: they have. */
 bool sim_run(struct sim *sim, uint64_t until_ns);

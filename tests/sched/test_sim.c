@@ -9,6 +9,7 @@
 /* cmocka wants what stands above it */
 #include <cmocka.h>
 
+#include "tests/sched/draw.h"
 #include "tests/sched/seed.h"
 #include "tests/sched/sim.h"
 
@@ -16,33 +17,13 @@
 
 static uint64_t seed;
 
-static double draw(struct sim *sim) { return se_rng_unit(&sim->rng); }
-
 static uint32_t below(struct sim *sim, uint32_t n) { return se_rng_below(&sim->rng, n); }
 
-/* Edges of every kind. */
 static void draw_edge(struct sim *sim, uint32_t i)
 {
-    struct se_edge_options *o = &sim->edge[i].options;
-    static const double temp[] = { 0, 0.7, 1, 1.5 };
-    o->sampling.temp = temp[below(sim, 4)];
-    o->sampling.top_k = below(sim, 3) == 0 ? 1 + below(sim, 20) : 0;
-    o->sampling.top_p = below(sim, 3) == 0 ? 0.5 + draw(sim) / 2 : 1;
-    o->speculate = (enum se_wire_speculate)below(sim, 3);
-    o->shape = (enum se_edge_shape)below(sim, 2);
-    o->depth = (enum se_edge_depth)below(sim, 3);
-    o->proactive = (enum se_proactive)below(sim, 3);
-    o->sharpen = below(sim, 2) ? 2 : 0;
-    o->grow.max_budget = 1 + below(sim, 63);
-    o->grow.max_beam_len = 1 + below(sim, 8);
-    o->grow.max_n_beams = 1 + below(sim, 32);
-    o->grow.max_branch_width = 1 + below(sim, 16);
-    o->ahead.max_budget = 1 + below(sim, 31);
-    o->ahead.max_beam_len = 1 + below(sim, 6);
-    o->check = below(sim, 4) == 0;
-    static const float stray[] = { -1, 0, 0.1f, 0.3f, 1 };
+    draw_edge_options(&sim->rng, &sim->edge[i].options);
     uint64_t level_ns = below(sim, 2) ? 300000 + below(sim, 3000000) : 0;
-    sim_draft(sim, i, stray[below(sim, 5)], level_ns, level_ns / 50);
+    sim_draft(sim, i, draw_stray(&sim->rng), level_ns, level_ns / 50);
     if (below(sim, 4) == 0)
         sim->edge[i].stop = below(sim, TABLE_MODEL_VOCAB);
 }

@@ -73,7 +73,8 @@ def talks(*how):
 
 
 def is_interrupted(*how):
-    chat = Chat(*how, '-n', '100000', '--ignore-eos', '--color', 'always', '--speculate', 'on')
+    chat = Chat(*how, '-n', '100000', '--ignore-eos', '--color', 'always', '--speculate', 'on',
+                '--depth', 'fixed', '--max-beam-len', '3')
     chat.prompt()
     chat.type('half a line')
     chat.wait_for('half a line')

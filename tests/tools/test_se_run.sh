@@ -187,7 +187,7 @@ for line in open(sys.argv[1]):
     gives '' --server "$url" -d "$draft" -p Once -n 0 --ids-out
 
     run --server "$url" -d "$draft" -p 'The fox' -n 30 --temp 0.7 --echo --color always \
-        --speculate on
+        --speculate on --depth fixed --max-beam-len 3
     sed 's/\x1b\[[0-9;]*m//g' "$work/out" >"$work/plain"
     "$model" generate "$target" -p 'The fox' -n 30 --temp 0.7 --echo >"$work/wanted"
     cmp -s "$work/plain" "$work/wanted" || fault '--color always: another text'
@@ -278,7 +278,7 @@ import json
 print(json.dumps({"prompt": "fox " * 700}))
 print(json.dumps({"prompt": "The fox"}))' >"$work/long"
     run --server "$url" -d "$draft" --dataset "$work/long" -n 4 --json
-    [ $code = 6 ] && grep -Eq '/long:1: .*(longer than the context of 512|703 of at most 511)' "$work/err" &&
+    [ $code = 6 ] && grep -q '/long:1: .*longer than the context of 512' "$work/err" &&
         grep -q '^se-run: 1 of 2 prompts were not answered$' "$work/err" &&
         [ "$(wc -l <"$work/out")" = 2 ] || fault "a prompt that is too long: $code, $(cat "$work/err")"
     checks=$((checks + 5))
