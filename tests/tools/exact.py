@@ -208,10 +208,10 @@ class World:
     async def residents(self):
         return [await each for each in self.resident.values()]
 
-    def remove(self):
+    async def remove(self):
         for each in self.resident.values():
-            if each.done() and not each.exception():
-                each.result().remove()
+            if each.done() and not each.cancelled() and not each.exception():
+                await each.result().remove()
 
 
 # ---- a cell
@@ -344,7 +344,8 @@ class Cell:
             self.more.set()
 
     async def reached_by_others(self, tokens):
-        while self.produced() < tokens and any(e.code is None and e.process for e in self.edges):
+        while self.produced() < tokens and any(
+                e.code is None and (e.process or not e.after) for e in self.edges):
             self.more.clear()
             await self.more.wait()
 
@@ -472,7 +473,7 @@ class Cell:
             if self.proxy:
                 await self.proxy.close()
             if self.server and self.own:
-                self.server.remove()
+                await self.server.remove()
 
     def report(self):
         """What one needs to see when it went wrong."""
@@ -614,7 +615,7 @@ async def run_all(world, o):
         else:
             await run_short(world, tally, o)
     finally:
-        world.remove()
+        await world.remove()
     print(tally.line())
     return 1 if tally.faults else 0
 

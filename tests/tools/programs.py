@@ -115,10 +115,10 @@ class Server:
         return {'rss_kb': number('VmRSS'), 'fds': len(os.listdir(proc + 'fd')),
                 'threads': number('Threads')}
 
-    def remove(self):
+    async def remove(self):
         """Whatever became of it."""
         if self.process is not None and self.process.returncode is None:
-            self.process.kill()
+            await self.kill()
         for path in self.url['ipc'][6:], self.url['shm'][6:], '/dev/shm/' + self.stat:
             pathlib.Path(path).unlink(missing_ok=True)
 
