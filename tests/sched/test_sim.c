@@ -16,6 +16,7 @@
 #define SECONDS(n) ((uint64_t)(n)*1000000000)
 
 static uint64_t seed;
+static uint32_t times = 1; /* SE_TEST_TIMES: so much more of everything */
 
 static uint32_t below(struct sim *sim, uint32_t n) { return se_rng_below(&sim->rng, n); }
 
@@ -59,7 +60,7 @@ static void any_mixture_writes_the_same_text(void **state)
 {
     uint64_t rounds = 0, hits = 0, trees = 0, pushed = 0;
     (void)state;
-    for (uint32_t number = 0; number < 60; number++) {
+    for (uint32_t number = 0; number < 16 * times; number++) {
         struct sim sim;
         uint32_t n = 1 + number % 16;
         draw_sim(&sim, number, n, 0);
@@ -81,13 +82,13 @@ static void any_mixture_writes_the_same_text(void **state)
     print_message("%llu rounds, %llu trees, %llu pushed, %llu bets won\n",
                   (unsigned long long)rounds, (unsigned long long)trees, (unsigned long long)pushed,
                   (unsigned long long)hits);
-    assert_true(trees > 500 && pushed > 500 && hits > 50);
+    assert_true(trees > 200 && pushed > 200 && hits > 20);
 }
 
 static void frames_may_be_lost_doubled_and_late(void **state)
 {
     (void)state;
-    for (uint32_t number = 100; number < 140; number++) {
+    for (uint32_t number = 100; number < 100 + 24 * times; number++) {
         struct sim sim;
         uint32_t n = 1 + number % 8;
         draw_sim(&sim, number, n, 0.05);
@@ -106,7 +107,7 @@ static void frames_may_be_lost_doubled_and_late(void **state)
 static void servers_and_edges_die(void **state)
 {
     (void)state;
-    for (uint32_t number = 200; number < 230; number++) {
+    for (uint32_t number = 200; number < 200 + 20 * times; number++) {
         struct sim sim;
         uint32_t n = 2 + number % 10, asked = 0;
         draw_sim(&sim, number, n, number % 2 ? 0.02 : 0);
@@ -142,7 +143,7 @@ static void servers_and_edges_die(void **state)
 static void pages_run_out(void **state)
 {
     (void)state;
-    for (uint32_t number = 300; number < 320; number++) {
+    for (uint32_t number = 300; number < 300 + 10 * times; number++) {
         struct sim sim;
         uint32_t n = 4 + number % 8;
         struct sim_options o = sim_options(seed + number, n);
@@ -202,6 +203,8 @@ static void a_thousand_edges(void **state)
 int main(int argc, char **argv)
 {
     seed = seed_of_test();
+    if (getenv("SE_TEST_TIMES"))
+        times = (uint32_t)strtoul(getenv("SE_TEST_TIMES"), NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_mixture_writes_the_same_text),
         cmocka_unit_test(frames_may_be_lost_doubled_and_late),
