@@ -53,6 +53,7 @@ SERVER = { # options of se-serverd that is the cell's own
     'threads': '2 1',
     'weights': 'stored*3 q8',
     'idle': 'park*4 yield',
+    'target': 'tales-target*6 padded-target',
 }
 EDGE = {
     'draft': 'tales-draft*5 tales-target random padded ngram none',
@@ -100,6 +101,7 @@ FIXED = [
     'seed=13 fault=crowd edges=4 max-sessions=1 n=16',
     'seed=14 fault=away edges=2 events=2 n=40',
     'seed=15 fault=interrupt edges=3 events=1 n=40',
+    'seed=16 fault=none server=own transport=tcp edges=3 target=padded-target e0.draft=padded speculate=on temp=1.0',
 ]
 # Together with a build whose checks make it slow, a cell may take very long; a hang is longer.
 PATIENCE = 180
@@ -189,8 +191,10 @@ class World:
         self.models = {name: ROOT / 'models' / name for name in ('tales-target', 'tales-draft')}
         self.models['random'] = work / 'random'
         self.models['padded'] = work / 'padded'
+        self.models['padded-target'] = work / 'padded-target'
         make_random(tools, self.models['tales-draft'], self.models['random'])
         pad(self.models['tales-draft'], self.models['padded'], 64, random.Random(1))
+        pad(self.models['tales-target'], self.models['padded-target'], 96, random.Random(2))
 
     async def server(self, policy):
         """One that stays."""
@@ -232,6 +236,7 @@ class Cell:
         self.rng = self.draw.rng('moments')
         self.server = self.proxy = None
         self.limit = 512 # of the context
+        self.target, self.weights = world.models['tales-target'], 'stored'
         self.edges = [None] * self.n_edges
         self.wanted = [[]] * self.n_edges # ids of each answer of each edge
         self.doomed = set()
@@ -242,7 +247,8 @@ class Cell:
 
     def server_options(self):
         chosen = {key: self.draw.of(key, options) for key, options in SERVER.items()}
-        chosen.update({'model': str(self.world.models['tales-target']), 'park': '1s'})
+        self.target = self.world.models[chosen.pop('target')]
+        chosen.update({'model': str(self.target), 'park': '1s'})
         if self.fault == 'evict':
             chosen['kv-mem'] = self.draw.of('kv-mem', SIZES['kv-mem'])
         if self.fault == 'crowd':
@@ -251,8 +257,8 @@ class Cell:
         return [word for key, value in chosen.items() for word in ('--' + key, value)]
 
     async def open_server(self):
-        self.weights = 'stored'
         if self.transport == 'local':
+            self.target = self.world.models[self.draw.of('target', SERVER['target'])]
             return
         if self.own:
             self.server = Server(self.world.tools, self.world.work, self.server_options(),
@@ -267,15 +273,14 @@ class Cell:
 
     def where(self):
         if self.transport == 'local':
-            return ['--local', '--model', str(self.world.models['tales-target']),
-                    '--target-threads', '1']
+            return ['--local', '--model', str(self.target), '--target-threads', '1']
         if self.proxy:
             return ['--server', 'tcp://127.0.0.1:%d' % self.proxy.port]
         return ['--server', self.server.url[self.transport]]
 
     async def add_edge(self, i):
         chosen = {key: self.draw.of(key, options, i) for key, options in EDGE.items()}
-        target, n = self.world.models['tales-target'], int(chosen['n'])
+        target, n = self.target, int(chosen['n'])
         sampling = ['--temp', chosen['temp'], '--seed', chosen['noise'], *KEPT[chosen['kept']]]
         if chosen['end'] == 'ignored':
             sampling.append('--ignore-eos')
@@ -384,11 +389,15 @@ class Cell:
         await self.proxy.away(self.down)
 
     async def end_edge(self):
-        """One of those that write, but for the first: somebody is to see it to the end."""
-        i = self.rng.randrange(1, self.n_edges)
-        if self.edges[i].process is not None and self.edges[i].code is None:
+        """One of those that run, but for the first: somebody is to see it to the end. Whoever has
+        not written yet may not have set up its handler."""
+        i, kills = self.rng.randrange(1, self.n_edges), self.fault == 'dead'
+        edge = self.edges[i]
+        if edge.process is None or edge.code is not None or not (kills or edge.tokens):
+            return
+        if i not in self.doomed:
             self.doomed.add(i)
-            self.edges[i].signal(signal.SIGKILL if self.fault == 'dead' else signal.SIGINT)
+            edge.signal(signal.SIGKILL if kills else signal.SIGINT)
 
     def acts(self):
         return {'kill': self.kill_server, 'drain': self.drain_server, 'cut': self.cut,
