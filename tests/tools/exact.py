@@ -60,7 +60,8 @@ EDGE = {
     'temp': '0 0.7*2 1.0',
     'noise': '1 2 3', # --seed
     'kept': 'all*4 top-k top-p min-p',
-    'prompts': '1*3 2 3',
+    'asks': 'prompts*5 chat',
+    'prompts': '1*3 2 3', # or turns
     'n': '1 8 16*2 40*3 64*2 128',
     'after': '0*4 10 40',      # tokens of all edges before this one begins
     'context': '0*7 100 160',
@@ -280,14 +281,19 @@ class Cell:
 
     async def add_edge(self, i):
         chosen = {key: self.draw.of(key, options, i) for key, options in EDGE.items()}
-        target, n = self.target, int(chosen['n'])
         sampling = ['--temp', chosen['temp'], '--seed', chosen['noise'], *KEPT[chosen['kept']]]
         if chosen['end'] == 'ignored':
             sampling.append('--ignore-eos')
         first = self.draw.rng('e%d.first' % i).randrange(40 - 3)
         numbers = range(first, first + int(chosen['prompts']))
-        options = [*self.where(), '--tokenizer', str(target), '--dataset', str(PROMPTS),
-                   '--offset', str(first), '--max-requests', chosen['prompts'], '-n', chosen['n'],
+        talks = chosen['asks'] == 'chat' and self.fault != 'interrupt' # which is but the answer's end
+        if talks:
+            chosen['n'], chosen['context'] = str(min(int(chosen['n']), 64)), '0'
+            source = ['-i', '--quiet']
+        else:
+            source = ['--dataset', str(PROMPTS), '--offset', str(first), '--max-requests',
+                      chosen['prompts']]
+        options = [*self.where(), '--tokenizer', str(self.target), *source, '-n', chosen['n'],
                    '--ids-out', *sampling, '--threads', '1', '--context', chosen['context'],
                    '--give-up', '%ds' % self.world.patience]
         for key, values in EDGE_OPTIONS.items():
@@ -299,13 +305,18 @@ class Cell:
                 options.append('--check-draft')
         if chosen['gives'] == 'records':
             options += ['--result', str(self.world.work / 'records')]
-        edge = Edge(self.world.tools, options, self.faults_of_edge(i))
+        lines = [self.world.expected.prompts[number] for number in numbers] if talks else None
+        edge = Edge(self.world.tools, options, self.faults_of_edge(i), lines)
         edge.after, edge.progress = int(chosen['after']), self.more.set
         self.edges[i] = edge
-        if self.weights != 'stored':
-            sampling += ['--weights', self.weights]
-        self.wanted[i] = [await self.wanted_answer(target, number, n, sampling,
-                                                   int(chosen['context'])) for number in numbers]
+        n, limit, expected = int(chosen['n']), int(chosen['context']), self.world.expected
+        if talks:
+            more = ['--target-weights', self.weights]
+            self.wanted[i] = await expected.chat(self.target, lines, n, sampling + more)
+            return
+        more = ['--weights', self.weights] if self.weights != 'stored' else []
+        self.wanted[i] = [await self.wanted_answer(self.target, number, n, sampling + more, limit)
+                          for number in numbers]
 
     async def wanted_answer(self, target, number, n, sampling, context):
         expected = self.world.expected

@@ -4,6 +4,7 @@ import asyncio
 import os
 import pathlib
 import re
+import shlex
 import signal
 import struct
 import time
@@ -126,18 +127,19 @@ class Server:
 class Edge:
     """se-run, whose ids are counted as they come."""
 
-    def __init__(self, tools, options, environment=None):
+    def __init__(self, tools, options, environment=None, says=None):
         self.command = [str(tools / 'se-run'), *options]
         self.environment = environment or {}
+        self.says = says # lines of a chat, all at once, or None
         self.out, self.err, self.tokens = b'', b'', 0
         self.code = None
         self.process = None
         self.progress = lambda: None # called when there are more tokens
 
     def shown_command(self):
-        return ' '.join(['%s=%s' % pair for pair in self.environment.items()] +
-                        ["'%s'" % word if re.search(r'[\s;*]', word) or not word else word
-                         for word in self.command])
+        words = ['%s=%s' % pair for pair in self.environment.items()] + self.command
+        said = "printf '%s\\n' " + shlex.join(self.says) + ' | ' if self.says else ''
+        return said + shlex.join(words)
 
     async def _read_ids(self):
         while data := await self.process.stdout.read(1 << 16):
@@ -151,8 +153,12 @@ class Edge:
 
     async def run(self):
         self.process = await asyncio.create_subprocess_exec(
-            *self.command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, env={**os.environ, **self.environment})
+            *self.command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE if self.says else asyncio.subprocess.DEVNULL,
+            env={**os.environ, **self.environment})
+        if self.says: # far less than a pipe holds
+            self.process.stdin.write(''.join(line + '\n' for line in self.says).encode())
+            self.process.stdin.close()
         await asyncio.gather(self._read_ids(), self._read_words())
         self.code = await self.process.wait()
         self.progress()
@@ -170,10 +176,11 @@ class Edge:
 
 
 class Expected:
-    """What the target writes when nobody drafts: se-model, once for each text."""
+    """What the target writes when nobody drafts: se-model, once for each text; for a conversation,
+    se-run alone."""
 
     def __init__(self, tools, patience=60):
-        self.program, self.patience = tools / 'se-model', patience
+        self.tools, self.patience = tools, patience
         self.known = {}
         self.turns = asyncio.Semaphore(os.cpu_count() or 1)
         import json
@@ -182,7 +189,7 @@ class Expected:
     async def _ask(self, *words):
         async with self.turns:
             process = await asyncio.create_subprocess_exec(
-                str(self.program), *words, stdin=asyncio.subprocess.DEVNULL,
+                str(self.tools / 'se-model'), *words, stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
             out, err = await asyncio.wait_for(process.communicate(), self.patience)
         if process.returncode != 0:
@@ -202,3 +209,19 @@ class Expected:
         n = next(size for size in (16, 64, 160, 1 << 20) if size >= n)
         return await self._once('generate', str(target), '-p', self.prompts[number], '-n', str(n),
                                 '--ids-out', '--threads', '1', *options)
+
+    async def chat(self, target, lines, n, options):
+        """The answers to a conversation in one process, where nobody drafts and nothing breaks."""
+        key = (target, *lines, n, *options)
+        if key not in self.known:
+            edge = Edge(self.tools, ['--local', '--model', str(target), '--target-threads', '1', '-i',
+                                     '-n', str(n), '--ids-out', '--quiet', *options], None, lines)
+            self.known[key] = asyncio.ensure_future(self._chat(edge))
+        return await self.known[key]
+
+    async def _chat(self, edge):
+        async with self.turns:
+            await asyncio.wait_for(edge.run(), self.patience)
+        if edge.code != 0:
+            raise Fault('%s: %d, %s' % (edge.shown_command(), edge.code, edge.err.decode()))
+        return edge.answers()
