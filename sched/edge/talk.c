@@ -595,7 +595,7 @@ static int give_up(const struct se_talk *t, uint64_t now_ns)
     uint64_t since_ns = t->heard_ns > t->hold_ns ? t->heard_ns : t->hold_ns;
     if (!misses_server(t) || now_ns < since_ns || now_ns - since_ns < t->o->give_up_ns)
         return 0;
-    return se_fail(SE_EDGE_UNREACHABLE, "%s: %s for %.0f s", se_link_url(t->o->link),
+    return se_fail(SE_EDGE_UNREACHABLE, "%s: %s for %.1f s", se_link_url(t->o->link),
                    t->joined ? "the server does not answer" : "there is no server",
                    (double)(now_ns - since_ns) * 1e-9);
 }

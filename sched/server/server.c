@@ -54,6 +54,20 @@ static int check(const struct se_server_options *o)
     return check_live(&o->live);
 }
 
+static void gauges(struct se_server *s)
+{
+    struct se_stat *stat = s->o.stat;
+    if (!stat)
+        return;
+    se_stat_set(stat, SE_COUNT_PEERS, s->peers.n);
+    se_stat_set(stat, SE_COUNT_SESSIONS, s->sessions.n);
+    se_stat_set(stat, SE_COUNT_PARKED, s->sessions.parked);
+    se_stat_set(stat, SE_COUNT_AT_WORK, s->pipeline.n_at_work);
+    se_stat_set(stat, SE_COUNT_PAGES_FREE, s->pipeline.pages_free);
+    se_stat_set(stat, SE_COUNT_PASSED_MAX, s->pipeline.passed_max);
+    se_stat_set(stat, SE_COUNT_EVICTIONS, s->sessions.evictions);
+}
+
 int se_server_new(struct se_server **out, const struct se_server_options *options)
 {
     int r = check(options);
@@ -80,6 +94,7 @@ int se_server_new(struct se_server **out, const struct se_server_options *option
     }
     if (options->stat)
         se_stat_set(options->stat, SE_COUNT_PAGES, options->pages);
+    gauges(s);
     *out = s;
     return 0;
 }
@@ -125,11 +140,13 @@ void se_server_tell(struct se_server *s, enum se_server_note level, const char *
 
 /* ---- duty */
 
-/* Sessions that were parked for too long lose their place. A part of them at a time. */
-static void sweep(struct se_server *s, uint64_t now_ns)
+/* Sessions that were parked for too long lose their place. A part of them at a time. True: some
+ * did, and what they held is to be given back. */
+static bool sweep(struct se_server *s, uint64_t now_ns)
 {
+    bool some = false;
     if (now_ns < s->swept_ns + SWEEP_NS)
-        return;
+        return false;
     uint32_t most = s->sessions.used < SWEEP ? s->sessions.used : SWEEP;
     for (uint32_t i = 0; i < most; i++) {
         uint32_t at = s->swept = s->swept + 1 < s->sessions.used ? s->swept + 1 : 0;
@@ -139,24 +156,12 @@ static void sweep(struct se_server *s, uint64_t now_ns)
             continue;
         se_server_count(s, SE_COUNT_EXPIRED, 1);
         se_pipeline_close(&s->pipeline, at);
+        some = true;
     }
     if (most == s->sessions.used || s->swept + SWEEP >= s->sessions.used)
         s->swept_ns = now_ns;
     s->pipeline.stuck = false;
-}
-
-static void gauges(struct se_server *s)
-{
-    struct se_stat *stat = s->o.stat;
-    if (!stat)
-        return;
-    se_stat_set(stat, SE_COUNT_PEERS, s->peers.n);
-    se_stat_set(stat, SE_COUNT_SESSIONS, s->sessions.n);
-    se_stat_set(stat, SE_COUNT_PARKED, s->sessions.parked);
-    se_stat_set(stat, SE_COUNT_AT_WORK, s->pipeline.n_at_work);
-    se_stat_set(stat, SE_COUNT_PAGES_FREE, s->pipeline.pages_free);
-    se_stat_set(stat, SE_COUNT_PASSED_MAX, s->pipeline.passed_max);
-    se_stat_set(stat, SE_COUNT_EVICTIONS, s->sessions.evictions);
+    return some;
 }
 
 static void settle(struct se_server *s, uint64_t now_ns)
@@ -203,7 +208,7 @@ int se_server_work(struct se_server *s)
         s->pipeline.stuck = false;
         se_pipeline_launch(&s->pipeline, now_ns);
     }
-    sweep(s, now_ns);
+    some |= sweep(s, now_ns);
     if (some) {
         gauges(s);
         measure_cycle(s, now_ns);

@@ -131,6 +131,7 @@ static void test_serves(void **state)
     write_alone(alone);
     set_up(&stand, &o);
     const struct se_host_facts *facts = se_host_facts(stand.host);
+    assert_int_equal(se_stat_get(se_host_stat(stand.host), SE_COUNT_PAGES_FREE), facts->pages);
     if (hand_open(&hand, facts->url, facts->fingerprint, facts->tokens) != 0)
         fail_msg("%s", se_err_text());
     assert_int_equal(hand.welcome.model, facts->identity);

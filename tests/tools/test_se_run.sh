@@ -114,6 +114,21 @@ refusals() {
     "$model" random "$work/other" --shape tiny-llama --seed 4 || fault 'se-model random'
     refuses 4 'draft model .*/other has another tokenizer than .*tales-target.*[0-9a-f]{16} and [0-9a-f]{16}' \
         --local -m "$target" -d "$work/other" -p x
+    # Folders that are damaged, on either side: which file, and what is wrong with it.
+    for file in config.json tokenizer.json model.safetensors; do
+        rm -rf "$work/damaged"
+        cp -r "$draft" "$work/damaged"
+        head -c 300 "$draft/$file" >"$work/damaged/$file"
+        case $file in
+        *.json) what="damaged/$file: .*line [0-9]+" ;;
+        *) what="damaged/$file: a header of [0-9]* bytes does not fit \\(the file has 300\\)" ;;
+        esac
+        refuses 1 "$what" --local -m "$target" -d "$work/damaged" -p x
+        refuses 1 "$what" --local -m "$work/damaged" -p x
+        rm "$work/damaged/$file"
+        refuses 1 "damaged.*$file" --local -m "$target" -d "$work/damaged" -p x
+    done
+
     # The same number of ids, and two of them mean something else.
     mkdir "$work/swapped"
     python3 -c '
@@ -363,6 +378,47 @@ servers() {
     } <"$work/text" >"$work/out"
     wait $writer || fault "a server that comes back: $?, $(cat "$work/err")"
     cmp -s "$work/out" "$work/wanted" || fault 'a server that comes back: another text'
+
+    # It dies and none comes back: what was written stays, on its line, and so do the records.
+    "$program" --server "$url" -d "$draft" -p 'The fox' -n 400 --temp 0.7 --ids-out --ignore-eos \
+        --give-up 300ms --result "$work/records" >"$work/text" 2>"$work/err" &
+    writer=$!
+    {
+        head -c 20
+        stop
+        cat
+    } <"$work/text" >"$work/out"
+    wait $writer
+    code=$?
+    [ $code = 3 ] && grep -q 'no server for 0.3 s$' "$work/err" ||
+        fault "a server that does not come back: $code, $(cat "$work/err")"
+    python3 - "$work/out" "$work/wanted" "$work/records" <<'PY' || fault 'what came of an answer is lost'
+import json, sys
+out, wanted = (open(path).read() for path in sys.argv[1:3])
+ids = out.split()
+assert out[-1] == '\n' and len(ids) > 3 and ids == wanted.split()[:len(ids)], out
+records = [json.loads(line) for line in open(sys.argv[3])]
+assert sum(record['num_accepted_tokens'] for record in records) == len(ids)
+PY
+    serve --max-sessions 1
+    "$program" --server "$url" -d "$draft" --dataset "$work/four" -n 300 --ignore-eos --json \
+        --ids-out --give-up 300ms --result "$work/records" >"$work/out" 2>"$work/err" &
+    writer=$!
+    await 60 grep -q '"req_idx":1,' "$work/records" || fault "a dataset: $(cat "$work/err")"
+    stop
+    wait $writer
+    code=$?
+    [ $code = 3 ] || fault "a dataset without a server: $code, $(cat "$work/err")"
+    python3 - "$work/out" <<'PY' || fault 'answers of a dataset are lost'
+import json, sys
+answers = [json.loads(line) for line in open(sys.argv[1])]
+assert all(answer['tokens'] == 300 and 'error' not in answer for answer in answers[:-1]), answers
+last = answers[-1]
+assert len(answers) > 1 and 'no server for' in last['error'], last
+assert last['tokens'] == len(last['ids']) < 300, last
+PY
+    serve --max-sessions 1
+    checks=$((checks + 4))
 
     # The one place is taken by somebody who says nothing.
     mkfifo "$work/lines"
