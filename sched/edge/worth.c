@@ -7,7 +7,8 @@
  * with which it is taken is learnt first, from all buckets together: of one that is never right a
  * few tokens tell. What was seen counts less with each further observation, so that about
  * 1 / (1 - FADE) matter. */
-static const float PRIOR = 2, SALT_FIRST = 0.7f, SALT_PRIOR = 2, SALT_MOST = 1.1f, FADE = 0.998f;
+static const float PRIOR = 2, SALT_FIRST = 0.7f, SALT_PRIOR = 2, SALT_MOST = 1.1f, FADE = 0.998f,
+                   SURE = 0.99f;
 
 /* Upper ends of the buckets, as -log-probability. */
 static const float edge[SE_WORTH_BUCKETS - 1] = { 0.01f, 0.03f, 0.07f, 0.12f, 0.2f,  0.3f,  0.42f,
@@ -55,7 +56,7 @@ void se_worth_settle(struct se_worth *worth)
     }
     for (uint32_t group = 0, at = 0; group < n; group++)
         for (uint32_t i = 0; i < width[group]; i++)
-            worth->share[at++] = sum[group] / weight[group];
+            worth->share[at++] = fminf(sum[group] / weight[group], SURE);
 }
 
 void se_worth_init(struct se_worth *worth)
