@@ -12,6 +12,7 @@ class Proxy:
         self.target = port
         self.port = None
         self.delay = None # seconds that the next piece waits, or None: none waits
+        self.way = 0      # seconds that every piece takes; many are on the way at once
         self.passed = 0   # bytes
         self.cuts = 0     # connections that were there to be cut
         self._flows = asyncio.Event()
@@ -45,15 +46,30 @@ class Proxy:
                 each.transport.abort()
 
     async def _pass(self, reader, writer):
+        pieces = asyncio.Queue(256)
+        await asyncio.gather(self._leave(reader, pieces), self._arrive(pieces, writer))
+
+    async def _leave(self, reader, pieces):
+        clock = asyncio.get_running_loop().time
         while data := await reader.read(1 << 16):
+            await pieces.put((clock() + self.way, data))
+        await pieces.put((clock() + self.way, None))
+
+    async def _arrive(self, pieces, writer):
+        clock = asyncio.get_running_loop().time
+        while True:
+            due, data = await pieces.get()
+            if data is None:
+                # Whoever ends, ends both ways: ZeroMQ does not close one half.
+                raise ConnectionResetError
+            if due > clock():
+                await asyncio.sleep(due - clock())
             await self._flows.wait()
             if self.delay is not None:
                 await asyncio.sleep(self.delay())
             writer.write(data)
             self.passed += len(data)
             await writer.drain()
-        # Whoever ends, ends both ways: ZeroMQ does not close one half.
-        raise ConnectionResetError
 
     def cut(self, reset=False):
         """Every connection ends: in the ordinary way, or with a reset."""
