@@ -225,6 +225,19 @@ float se_draft_frontier(const struct se_draft *d)
     return sum;
 }
 
+float se_draft_surest(const struct se_draft *d)
+{
+    float best = 0;
+    for (uint32_t i = 0; i < d->tree.n; i++) {
+        bool leaf = true;
+        for (uint32_t k = i + 1; k < d->tree.n && leaf; k++)
+            leaf = d->tree.parent[k] != (int32_t)i;
+        if (leaf)
+            best = fmaxf(best, likely_of(d, i));
+    }
+    return best;
+}
+
 static int falling(const void *a, const void *b)
 {
     const float *x = a, *y = b;

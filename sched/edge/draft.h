@@ -66,6 +66,8 @@ int se_draft_begin(struct se_draft *draft, const struct se_grow_config *config);
 int se_draft_level(struct se_draft *draft, const uint32_t *text, uint32_t n);
 /* Likelihood of the nodes that the next level would hang on, in all. */
 float se_draft_frontier(const struct se_draft *draft);
+/* Likelihood of the likeliest leaf. */
+float se_draft_surest(const struct se_draft *draft);
 /* Likelihoods of the drafted nodes, falling (learned: real ones); *n of them. */
 const float *se_draft_likely(struct se_draft *draft, uint32_t *n);
 /* Trims to so many nodes at most, the root apart. */

@@ -21,10 +21,13 @@
 enum {
     AHEAD_MOST = 65535,
     PARENTS_JUDGED = 4, /* tokens whose successors were looked at, before trees begin */
+    PUSHES_SEEN = 3,    /* while a tree is grown beside them; then it is judged as it is */
     LOOKS_FREE = 2      /* trees that are grown beside the pushes without counting the time */
 };
 static const float BETTER = 1.1f;       /* trees begin when they promise so much more */
-static const float LOSS_SHARE = 0.008f; /* of an answer, that trees may cost before they end */
+static const float LOSS_SHARE = 0.008f; /* of an answer, that trees may cost before they end, */
+static const float FIRST_SHARE = 0.01f; /* and more the first time: a round may just be unlucky */
+static const float BANK = 2;            /* bare roots that what trees have won may pay for */
 static const float LOOKS_SHARE = 0.02f; /* of the time, afterwards, for trees beside pushes, */
 static const float TOKENS_FREE = 1.5f;  /* and the time of so many tokens */
 
@@ -51,10 +54,11 @@ struct se_edge {
 
     enum mode mode;
     enum phase phase;
-    float doubt;        /* how much better trees must promise to be: grows when they were not */
-    uint64_t looked_ns; /* time spent on trees beside pushes */
+    float doubt;          /* how much better trees must promise to be: grows when they were not */
+    uint32_t pushes_seen; /* while a tree was grown beside them */
+    uint64_t looked_ns;   /* time spent on trees beside pushes */
     uint32_t looks, looked_at; /* how many, and the length of the text at the last */
-    float gain;        /* tokens that trees brought more than pushes would have, since they began */
+    float gain;        /* tokens that trees brought more than pushes would have, within limits */
     uint32_t judge_at; /* tokens looked at, when the next tree is grown beside pushes */
 
     /* The round under way. */
@@ -242,18 +246,48 @@ static uint32_t deepest(const struct se_tree *tree)
     return depth;
 }
 
+/* Time of drafting that a bet would save on the average, were the tree sent. */
+static float saved_by_bets(const struct se_edge *e)
+{
+    if (e->o.proactive == SE_PROACTIVE_DISABLED)
+        return 0;
+    float won = se_draft_surest(&e->draft) * (e->plan.gain < 1 ? e->plan.gain : 1);
+    float most = (float)e->o.ahead.max_beam_len * e->plan.level_ns;
+    float time = e->plan.trip_ns + se_plan_step_ns(&e->plan, 1) - e->plan.level_ns;
+    time = time < most ? time : most;
+    return time > 0 ? won * time : 0;
+}
+
 /* Whether to leave pushes for trees, having grown one. */
-static bool trees_pay(struct se_edge *e, uint64_t drafted_ns)
+static bool trees_pay(struct se_edge *e)
 {
     float rate, plain = se_plan_plain_rate(&e->plan);
     uint64_t whole_ns = (uint64_t)((float)deepest(&e->draft.tree) * e->plan.level_ns);
-    /* What pushes left of an older tree was drafted before, and will not be there the next time. */
-    promise(e, drafted_ns > whole_ns ? drafted_ns : whole_ns, &rate);
+    /* Pushes may have left something of an older tree, and the draft may have had to catch up with
+     * them; neither will be so the next time. What a bet has drafted meanwhile will be there. */
+    uint64_t saved_ns = (uint64_t)saved_by_bets(e);
+    promise(e, whole_ns > saved_ns ? whole_ns - saved_ns : 0, &rate);
     if (e->draft.worth.seen < PARENTS_JUDGED)
         return false;
     /* Changing over costs a trip, during which nothing comes. */
     float left = (float)tokens_left(e);
     return left / rate * e->doubt + e->plan.trip_ns < left / plain;
+}
+
+/* Tokens that pushes would have brought by the end of a round that brings one. */
+static float price_of(const struct se_edge *e, float drafted_ns)
+{
+    float ns = drafted_ns + e->plan.trip_ns + e->plan.queue_ns + se_plan_step_ns(&e->plan, 1);
+    float price = ns * se_plan_plain_rate(&e->plan) - 1;
+    return price > 0 ? price : 0;
+}
+
+static void begin_trees(struct se_edge *e, uint64_t drafted_ns)
+{
+    float price = price_of(e, (float)drafted_ns), most = FIRST_SHARE * (float)e->max_new;
+    e->mode = TREES;
+    e->gain = e->doubt > BETTER ? 0 : price < most ? price : most;
+    e->plan.tree_rate = 0;
 }
 
 static void give_up_trees(struct se_edge *e)
@@ -341,6 +375,32 @@ static bool is_enough(struct se_edge *e, uint64_t now_ns)
     return !se_plan_deeper(&e->plan, likely, n, now_ns - e->begun_ns, se_draft_frontier(&e->draft));
 }
 
+/* A tree that was grown beside pushes is judged: whether to leave them for it. */
+static bool look(struct se_edge *e, uint64_t now_ns)
+{
+    uint64_t drafted_ns = now_ns - e->begun_ns;
+    e->looked_ns += drafted_ns;
+    e->looks++;
+    e->draft.grew = true;
+    return trees_pay(e);
+}
+
+static int send(struct se_edge *e, uint64_t now_ns)
+{
+    float rate;
+    uint32_t budget = promise(e, now_ns - e->begun_ns, &rate);
+    if (e->o.depth != SE_EDGE_DEPTH_LEARNED)
+        budget = UINT32_MAX;
+    if (budget == 0 && e->o.speculate == SE_WIRE_SPECULATE_AUTO) { /* not worth asking for */
+        e->draft.grew = true;
+        e->phase = IDLE;
+        give_up_trees(e);
+        return 0;
+    }
+    int r = se_draft_finish(&e->draft, budget);
+    return r < 0 ? se_trace(r) : open_tree(e);
+}
+
 /* One level, or the end of the growth. Trees that are grown beside pushes end here as well. */
 static int grow(struct se_edge *e, uint64_t now_ns)
 {
@@ -354,31 +414,14 @@ static int grow(struct se_edge *e, uint64_t now_ns)
         se_plan_note_gain(&e->plan, e->draft.hung, e->draft.added);
         return 0;
     }
-    float rate;
-    uint64_t drafted_ns = now_ns - e->begun_ns;
-    uint32_t budget = promise(e, drafted_ns, &rate);
-    if (e->o.depth != SE_EDGE_DEPTH_LEARNED)
-        budget = UINT32_MAX;
     if (e->mode == PLAIN) {
-        e->looked_ns += drafted_ns;
-        e->looks++;
-        if (!trees_pay(e, drafted_ns)) {
+        if (!look(e, now_ns)) {
             e->phase = IDLE;
-            e->draft.grew = true;
             return 0;
         }
-        e->mode = TREES;
-        e->gain = 0;
-        e->plan.tree_rate = 0;
+        begin_trees(e, now_ns - e->begun_ns);
     }
-    if (budget == 0 && e->o.speculate == SE_WIRE_SPECULATE_AUTO) { /* not worth asking for */
-        e->draft.grew = true;
-        e->phase = IDLE;
-        give_up_trees(e);
-        return 0;
-    }
-    int r = se_draft_finish(&e->draft, budget);
-    return r < 0 ? se_trace(r) : open_tree(e);
+    return send(e, now_ns);
 }
 
 static int follow(struct se_edge *e)
@@ -433,6 +476,7 @@ static int next_in_plain(struct se_edge *e, uint64_t now_ns)
         return SE_EDGE_WAIT;
     e->begun_ns = now_ns;
     e->looked_at = e->talk.n;
+    e->pushes_seen = 0;
     e->judge_at = e->draft.worth.seen + PARENTS_JUDGED;
     e->phase = FOLLOWING;
     return 0;
@@ -530,8 +574,12 @@ static void note_times(struct se_edge *e, uint32_t tokens, uint64_t now_ns)
         se_plan_note_push(&e->plan, result->wait_ns);
     else if (e->mode == TREES) {
         se_plan_note_round(&e->plan, tokens, now_ns - e->last_ns);
+        float bank = BANK * price_of(e, (float)e->draft_ns);
         e->gain += (float)tokens - (float)(now_ns - e->last_ns) * se_plan_plain_rate(&e->plan);
-        e->gain = e->gain < 0 ? e->gain : 0; /* what was won is not to be lost again */
+        if (e->gain >= bank) { /* what was won beyond that is not to be lost again */
+            e->gain = bank;
+            e->doubt = BETTER;
+        }
     }
 }
 
@@ -566,6 +614,9 @@ static int on_result(struct se_edge *e, uint64_t now_ns)
     bool hit = false;
     int r = take_tokens(e, n_before, &tokens);
     uint32_t ahead = se_draft_ahead_levels(&e->draft);
+    /* A draft slower than pushes would never see the end of a tree: that is it, then. */
+    bool growing = e->mode == PLAIN && (e->phase == GROWING || e->phase == FOLLOWING);
+    bool pays = growing && e->pushes_seen++ == PUSHES_SEEN && look(e, now_ns);
     if (r == 0)
         r = draft_along(e, n_before, &hit);
     if (r < 0)
@@ -581,9 +632,15 @@ static int on_result(struct se_edge *e, uint64_t now_ns)
         return end_with(e, SE_EDGE_DONE);
     enum mode was = e->mode;
     choose_mode(e);
-    if (was == TREES || e->mode != was || e->phase == GROWING)
+    if (was == TREES || e->mode != was || (growing && e->pushes_seen > PUSHES_SEEN))
         e->phase = IDLE;
-    return 0;
+    else if (growing)
+        e->phase = FOLLOWING;
+    if (!pays || e->mode != PLAIN || !e->draft.rooted || e->draft.tree.n == 1)
+        return 0;
+    begin_trees(e, now_ns - e->begun_ns);
+    r = begin_growth(e);
+    return r < 0 ? se_trace(r) : send(e, now_ns);
 }
 
 /* ---- duty */
