@@ -40,11 +40,13 @@ static int compose(char line[LINE_B], const struct se_server_step *s)
 {
     return snprintf(line, LINE_B,
                     "{\"number\": %" PRIu64 ", \"begun_ns\": %" PRIu64 ", \"step_ns\": %" PRIu64
-                    ", \"idle_ns\": %" PRIu64 ", \"rounds\": %" PRIu32 ", \"prefills\": %" PRIu32
-                    ", \"rows\": %" PRIu32 ", \"prefill_rows\": %" PRIu32 ", \"accepted\": %" PRIu32
-                    ", \"left\": %" PRIu32 ", \"at_work\": %" PRIu32 ", \"queue_ns\": %" PRIu64
+                    ", \"idle_ns\": %" PRIu64 ", \"rounds\": %" PRIu32 ", \"max_batch\": %" PRIu32
+                    ", \"fill\": %.3f, \"prefills\": %" PRIu32 ", \"rows\": %" PRIu32
+                    ", \"prefill_rows\": %" PRIu32 ", \"accepted\": %" PRIu32 ", \"left\": %" PRIu32
+                    ", \"at_work\": %" PRIu32 ", \"queue_ns\": %" PRIu64
                     ", \"queue_max_ns\": %" PRIu64 ", \"pages_free\": %" PRIu32 "}\n",
-                    s->number, s->begun_ns, s->step_ns, s->idle_ns, s->rounds, s->prefills, s->rows,
+                    s->number, s->begun_ns, s->step_ns, s->idle_ns, s->rounds, s->max_batch,
+                    (double)s->rounds / (s->max_batch ? s->max_batch : 1), s->prefills, s->rows,
                     s->prefill_rows, s->accepted, s->left, s->at_work, s->queue_ns, s->queue_max_ns,
                     s->pages_free);
 }

@@ -435,6 +435,7 @@ static void count_waits(struct se_pipeline *p, const struct se_job *job)
         if (wait > p->last.queue_max_ns)
             p->last.queue_max_ns = wait;
     }
+    p->last.max_batch = p->live->max_batch;
     if (p->last.rounds > 0)
         p->last.queue_ns /= p->last.rounds;
 }

@@ -42,6 +42,7 @@ struct se_server_step {
     uint64_t begun_ns, step_ns;
     uint64_t idle_ns;          /* the engine had nothing to do for so long before */
     uint32_t rounds, prefills; /* parts */
+    uint32_t max_batch;        /* rounds that it might have had */
     uint32_t rows, prefill_rows;
     uint32_t accepted;               /* tokens that became text, bonuses included */
     uint32_t left;                   /* rounds that were ready and found no place */

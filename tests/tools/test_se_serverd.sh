@@ -194,8 +194,9 @@ assert [s["number"] for s in steps] == list(range(1, len(steps) + 1)), steps
 assert sum(s["accepted"] for s in steps) == sum(s["rounds"] for s in steps) == 32, steps
 assert sum(s["prefill_rows"] for s in steps) == 6, steps
 for s in steps:
-    assert sorted(s) == sorted(["number", "begun_ns", "step_ns", "idle_ns", "rounds", "prefills", "rows",
+    assert sorted(s) == sorted(["number", "begun_ns", "step_ns", "idle_ns", "rounds", "max_batch", "fill", "prefills", "rows",
         "prefill_rows", "accepted", "left", "at_work", "queue_ns", "queue_max_ns", "pages_free"]), s
+    assert s["fill"] == round(s["rounds"] / s["max_batch"], 3), s
     assert s["step_ns"] > 0 and s["rows"] > 0, s
 PY
 }
