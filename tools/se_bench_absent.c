@@ -15,3 +15,7 @@ static int run(const void *values, char **argument)
 const struct se_verb se_bench_sched = { .name = "sched",
                                         .summary = "what scheduler and wire cost beside the model",
                                         .run = run };
+
+const struct se_verb se_bench_crowd = { .name = "crowd",
+                                        .summary = "what many idle sessions cost a server",
+                                        .run = run };
