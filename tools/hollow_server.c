@@ -42,8 +42,8 @@ static int open_link(struct se_hollow_server *of, const struct se_hollow_options
         return se_trace(r);
     struct se_link_options link = se_link_options(of->frames);
     link.peers_max = o->peers;
-    if (link.queue_frames < 2 * o->sessions / o->peers)
-        link.queue_frames = 2 * o->sessions / o->peers;
+    if (link.queue_frames < 2 * o->peer_sessions)
+        link.queue_frames = 2 * o->peer_sessions;
     r = se_link_listen(&of->link, o->url, &link);
     return r < 0 ? se_trace(r) : 0;
 }

@@ -17,7 +17,8 @@ enum { SE_HOLLOW_VOCAB = 151936, SE_HOLLOW_FINGERPRINT = 4711 };
 struct se_hollow_options {
     const char *url;
     uint32_t sessions, nodes; /* nodes of a tree, root included */
-    uint32_t peers;           /* connections */
+    uint32_t peers;           /* connections at once, */
+    uint32_t peer_sessions;   /* and sessions of one, all of which may be answered at once */
     uint32_t context;
     uint64_t step_ns;
     bool engine_thread; /* the stepper's own; else it is called by hand */

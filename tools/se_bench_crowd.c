@@ -102,6 +102,7 @@ static int measure(struct bench *b, struct crowd *crowd)
                                          .sessions = sessions,
                                          .nodes = b->tree.nodes,
                                          .peers = sessions,
+                                         .peer_sessions = (uint32_t)b->o->shared,
                                          .context = CONTEXT,
                                          .engine_thread = true,
                                          .idle = SE_IDLE_PARK };

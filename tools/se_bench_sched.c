@@ -133,7 +133,8 @@ static int begin(struct bench *b, uint32_t sessions, const struct se_hollow_opti
     o.url = b->url;
     o.sessions = sessions;
     o.nodes = b->tree.nodes;
-    o.peers = 4;
+    o.peers = 1;
+    o.peer_sessions = sessions;
     o.context = CONTEXT;
     b->by_hand = !o.engine_thread;
     memset(&b->flock, 0, sizeof b->flock);
