@@ -168,6 +168,7 @@ PY
         --link shm
     (
         faults=0
+        # shellcheck disable=SC3045  # dash and bash know it
         ulimit -n 200
         refuses 1 'open files.*hard limit is 200' crowd --idle 1000 --seconds 1 --link shm
         [ "$faults" = 0 ]
