@@ -109,6 +109,7 @@ static bool is_over(void *context)
 static void *server_main(void *context)
 {
     struct se_hollow_server *of = context;
+    pthread_setname_np(pthread_self(), "se-server"); /* profiles tell it from the edges */
     of->result = se_server_run(of->server, of->idle, is_over, of);
     return NULL;
 }
