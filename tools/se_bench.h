@@ -5,6 +5,8 @@
 
 #include "tools/verb.h"
 
+extern const struct se_verb se_bench_crowd;
+extern const struct se_verb se_bench_sched;
 extern const struct se_verb se_bench_wire;
 
 #endif

@@ -3,6 +3,10 @@
  * down what it puts. The getting thread takes all of `back` at once when `mine` is empty. A
  * list of which nobody ever takes just the first has no ABA problem.
  *
+ * Frames that were never out come last, when both lists are empty: one that was out lately is in
+ * the processor's cache, and one that never was costs a page of the system's at its first byte. So
+ * a pool takes as much memory as frames were ever out at once, however generous it is.
+ *
  * `balance` counts puts, from far below zero; se_frames_free() takes the offset away and the
  * gets with it, so that zero means: given up, and everything is back. */
 #include "transport/frame.h"
@@ -22,6 +26,7 @@ struct se_frames {
     struct se_frame *mine;
     int64_t got;
     uint32_t cap_b;
+    uint32_t n, fresh; /* frame[fresh .. n-1] were never out */
     struct se_frame *frame;
     unsigned char *data;
     _Alignas(CACHE_LINE_B) struct se_frame *_Atomic back;
@@ -51,12 +56,10 @@ int se_frames_new(struct se_frames **out, uint32_t n, uint32_t cap_b)
         return se_trace(-ENOMEM);
     }
     frames->cap_b = cap_b;
-    for (uint32_t i = n; i-- > 0;) {
-        frames->frame[i] = (struct se_frame){
-            .data = frames->data + i * stride, .cap_b = cap_b, .home = frames, .next = frames->mine
-        };
-        frames->mine = &frames->frame[i];
-    }
+    frames->n = n;
+    for (uint32_t i = 0; i < n; i++)
+        frames->frame[i] =
+            (struct se_frame){ .data = frames->data + i * stride, .cap_b = cap_b, .home = frames };
     atomic_init(&frames->back, NULL);
     atomic_init(&frames->balance, IN_USE);
     *out = frames;
@@ -75,14 +78,18 @@ void se_frames_free(struct se_frames *frames)
 
 struct se_frame *se_frame_get(struct se_frames *frames)
 {
-    if (frames->mine == NULL)
+    /* relaxed: a look that saves the exchange; what it misses is found by the next one. */
+    if (frames->mine == NULL && atomic_load_explicit(&frames->back, memory_order_relaxed) != NULL)
         /* [frame.back] acquire, pairs with the release in se_frame_put(): who gets a frame
          * comes after all that the thread that put it read and wrote there. */
         frames->mine = atomic_exchange_explicit(&frames->back, NULL, memory_order_acquire);
     struct se_frame *frame = frames->mine;
-    if (frame == NULL)
+    if (frame == NULL && frames->fresh == frames->n)
         return NULL;
-    frames->mine = frame->next;
+    if (frame == NULL)
+        frame = &frames->frame[frames->fresh++];
+    else
+        frames->mine = frame->next;
     frames->got++;
     frame->next = NULL;
     frame->len_b = 0;

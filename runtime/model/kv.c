@@ -7,6 +7,8 @@
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 
+enum { NODES_KEPT = 128 }; /* room for so many is worth keeping: trees come and go */
+
 struct se_kv {
     uint32_t n_pages;
     uint32_t n_free;
@@ -57,12 +59,18 @@ static uint32_t pages_for(uint64_t slots)
     return (uint32_t)((slots + SE_PAGE_SLOTS - 1) / SE_PAGE_SLOTS);
 }
 
-/* Gives back the pages behind the last slot in use. */
+/* Gives back the pages behind the last slot in use, and room for nodes that a long prompt took: a
+ * sequence that rests would hold it for as long as it lives. */
 static void trim(struct se_seq *seq)
 {
     uint32_t keep = pages_for((uint64_t)seq->len + seq->pending);
     while (seq->n_pages > keep)
         seq->kv->free_page[seq->kv->n_free++] = seq->page[--seq->n_pages];
+    if (seq->pending == 0 && seq->node_cap > NODES_KEPT) {
+        se_mem_free(seq->node);
+        seq->node = NULL;
+        seq->node_cap = 0;
+    }
 }
 
 void se_seq_free(struct se_seq *seq)
@@ -212,6 +220,13 @@ int se_seq_commit(struct se_seq *seq, const uint32_t *path, uint32_t n, const ui
     seq->pending = n_keep;
     trim(seq);
     return 0;
+}
+
+void se_seq_settle(struct se_seq *seq)
+{
+    seq->len += seq->pending;
+    seq->pending = 0;
+    trim(seq);
 }
 
 void se_seq_drop(struct se_seq *seq, uint32_t n)

@@ -65,6 +65,9 @@ int se_seq_add(struct se_seq *seq, const uint32_t *token, const int32_t *parent,
 int se_seq_commit(struct se_seq *seq, const uint32_t *path, uint32_t n, const uint32_t *keep,
                   uint32_t n_keep, struct se_kv_move *moves, uint32_t *n_moves);
 
+/* All nodes become text; they are a chain. */
+void se_seq_settle(struct se_seq *seq);
+
 /* Forgets nodes from number n on. Pages no longer needed go back. */
 void se_seq_drop(struct se_seq *seq, uint32_t n);
 /* Forgets all nodes, and the text from position len on (len <= seq->len). */

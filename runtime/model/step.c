@@ -301,13 +301,6 @@ int se_engine_commit(struct se_engine *engine, struct se_seq *seq, const uint32_
     return r < 0 ? se_trace(r) : 0;
 }
 
-/* Rows that became text without a question: their slots are their positions. */
-static void settle_chain(struct se_seq *seq)
-{
-    seq->len += seq->pending;
-    seq->pending = 0;
-}
-
 static int settle_verdict(struct se_engine *engine, struct se_part *part, const uint32_t *sampled)
 {
     if (part->sampled)
@@ -324,7 +317,7 @@ static int settle(struct se_engine *engine, struct se_part *part, const struct s
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < batch->n_parts; i++) {
         if (part[i].want == SE_WANT_NOTHING)
-            settle_chain(part[i].seq);
+            se_seq_settle(part[i].seq);
         if (part[i].want == SE_WANT_VERDICT)
             r = settle_verdict(engine, &part[i], batch->sampled + batch->part[i].first_row);
     }

@@ -270,6 +270,28 @@ static void wrong_trees_and_paths_are_refused(void **state)
     se_kv_free(kv);
 }
 
+/* What a long prompt took is not held for as long as the sequence rests. */
+static void a_sequence_at_rest_is_small(void **state)
+{
+    uint32_t token[300] = { 0 };
+    struct se_kv *kv;
+    struct se_seq *seq;
+    (void)state;
+    assert_int_equal(se_kv_new(&kv, PAGES), 0);
+    assert_int_equal(se_seq_new(&seq, kv), 0);
+    assert_int_equal(se_seq_add(seq, token, NULL, 300), 0);
+    se_seq_settle(seq);
+    assert_int_equal(seq->len, 300);
+    assert_int_equal(seq->pending, 0);
+    assert_true(seq->node_cap <= 128);
+    assert_int_equal(se_seq_add(seq, token, NULL, 20), 0);
+    se_seq_drop(seq, 0);
+    assert_true(seq->node_cap >= 20); /* trees come and go */
+    assert_int_equal(seq->len, 300);
+    se_seq_free(seq);
+    se_kv_free(kv);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_full_pool_changes_nothing),
         cmocka_unit_test(wrong_trees_and_paths_are_refused),
         cmocka_unit_test(only_what_hangs_on_the_path_can_stay),
+        cmocka_unit_test(a_sequence_at_rest_is_small),
     };
     return cmocka_run_group_tests_name("kv", tests, NULL, NULL);
 }

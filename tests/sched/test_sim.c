@@ -9,6 +9,8 @@
 /* cmocka wants what stands above it */
 #include <cmocka.h>
 
+#include "runtime/base/clock.h"
+#include "sched/server/parts.h"
 #include "tests/sched/draw.h"
 #include "tests/sched/seed.h"
 #include "tests/sched/sim.h"
@@ -200,6 +202,90 @@ static void a_thousand_edges(void **state)
     sim_end(&sim);
 }
 
+/* ---- a crowd */
+
+enum { ACTIVE = 100, AT_ONCE = 250, WAKE = 64 };
+
+/* Edges from..to-1 begin, a few at a time, and have a short answer. */
+static void join_some(struct sim *sim, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to;) {
+        for (uint32_t end = i + AT_ONCE < to ? i + AT_ONCE : to; i < end; i++) {
+            sim->edge[i].options.speculate = SE_WIRE_SPECULATE_ON;
+            sim->edge[i].options.give_up_ns = SECONDS(10000);
+            sim_join(sim, i);
+            sim_ask(sim, i, 10 + below(sim, 30), 2);
+        }
+        run_all(sim, i, "idle");
+    }
+}
+
+/* The active write on; p50 and p99 of their rounds, in milliseconds of the server's time. */
+static void write_on(struct sim *sim, double *p50, double *p99)
+{
+    se_hist_fini(&sim->wait_ms);
+    sim->wait_ms = SE_HIST_NULL;
+    for (uint32_t i = 0; i < ACTIVE; i++)
+        sim_ask(sim, i, 10 + below(sim, 30), 16);
+    run_all(sim, ACTIVE, "active");
+    *p50 = se_hist_at(&sim->wait_ms, 0.5);
+    *p99 = se_hist_at(&sim->wait_ms, 0.99);
+}
+
+/* Bytes that the server holds of every session, without its text. */
+static double held_b(const struct sim *sim)
+{
+    const struct se_sessions *all = &sim->server->sessions;
+    const double cells = (double)all->by_id.mask + all->by_nonce.mask + 2;
+    double bytes = (double)all->used * sizeof *all->session + cells * sizeof(struct se_map_cell);
+    for (uint32_t i = 0; i < all->used; i++) {
+        const struct se_seq *seq = all->session[i].seq;
+        if (seq)
+            bytes += (double)(sizeof *seq + seq->page_cap * sizeof *seq->page +
+                              seq->node_cap * sizeof *seq->node);
+    }
+    return bytes / all->n;
+}
+
+/* Pages are there for a part of them only: whoever is idle loses his, and nobody a text. */
+static void a_crowd_that_is_mostly_idle(void **state)
+{
+    const uint32_t n = times > 1 ? 10000 : 1500;
+    struct sim sim;
+    struct sim_options o = sim_options(seed, n);
+    double alone[2], beside[2];
+    uint64_t begun_ns = se_clock_ns();
+    (void)state;
+    o.step_ns = 10000000;
+    o.row_ns = 10000;
+    o.grain_ns = 250000;
+    o.pages = 4 * ACTIVE + n;
+    sim_begin(&sim, &o);
+    sim.quiet = true;
+    join_some(&sim, 0, ACTIVE);
+    write_on(&sim, &alone[0], &alone[1]);
+    join_some(&sim, ACTIVE, n);
+    assert_int_equal(sim.server->sessions.n, n);
+    assert_true(held_b(&sim) < 4096);
+    const uint64_t evictions = sim.server->sessions.evictions;
+    write_on(&sim, &beside[0], &beside[1]);
+    for (uint32_t k = 0; k < WAKE; k++) { /* some of the idle, who have lost their pages */
+        uint32_t i = ACTIVE + below(&sim, n - ACTIVE);
+        if (!sim.edge[i].asking)
+            sim_ask(&sim, i, 40, 4);
+    }
+    run_all(&sim, n, "awake");
+    print_message("%u sessions: %.0f bytes each, %.1f s of its time, %.1f s of ours; rounds of the "
+                  "active: p50 %.2f, p99 %.2f ms, before the others came %.2f, %.2f; "
+                  "%llu lost their pages\n",
+                  n, held_b(&sim), (double)sim.now_ns * 1e-9,
+                  (double)(se_clock_ns() - begun_ns) * 1e-9, beside[0], beside[1], alone[0],
+                  alone[1], (unsigned long long)sim.server->sessions.evictions);
+    assert_true(evictions > 0);
+    assert_true(beside[0] < 1.5 * alone[0]); /* nobody at work notices them */
+    sim_end(&sim);
+}
+
 int main(int argc, char **argv)
 {
     seed = seed_of_test();
@@ -211,6 +297,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(servers_and_edges_die),
         cmocka_unit_test(pages_run_out),
         cmocka_unit_test(a_thousand_edges),
+        cmocka_unit_test(a_crowd_that_is_mostly_idle),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]); /* the names of those to run, with * and ? */

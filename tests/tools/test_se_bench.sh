@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # se-bench at the command line: what it prints, how it ends, what it says when it cannot.
 #
-#   test_se_bench.sh SE_BENCH ROOT
+#   test_se_bench.sh SE_BENCH ROOT SCHED LINKS
+#
+# SCHED: yes or no, whether there is a scheduler to measure; LINKS: "loop shm tcp ipc", those built.
 set -u
 export LC_ALL=C
 
 program=$1
 root=$2
+sched=$3
+links=$4
 corpus=$root/tests/transport/corpus/fuzz_wire
 # shellcheck source=tests/tools/helpers.sh
 . "$root/tests/tools/helpers.sh"
@@ -83,8 +87,104 @@ frames() {
     refuses 1 'more than any frame' wire --dump "$work/large"
 }
 
+sched_usage() {
+    shows '^  sched ' --help
+    shows '^Usage: se-bench sched ' sched --help
+    told_by_manual "$root/docs/man/se-bench.1" sched
+    refuses 2 'one word too many' sched 32
+    refuses 2 'no such option; did you mean --nodes' sched --node 32
+    refuses 2 'nodes.*out of range' sched --nodes 1024
+    refuses 2 'sessions.*out of range' sched --sessions 0
+    refuses 2 'rounds.*out of range' sched --rounds 0
+    refuses 2 'steps.*not a whole number' sched --steps many
+    refuses 2 'step.*' sched --step 20
+    refuses 2 "link: 'pigeon' is none of loop, shm, tcp and ipc" sched --link pigeon
+    refuses 1 'pigeon' sched --link pigeon://here
+    shows '^Usage: se-bench crowd ' crowd --help
+    told_by_manual "$root/docs/man/se-bench.1" crowd
+    refuses 2 'idle.*out of range' crowd --idle 0
+    refuses 2 'active.*out of range' crowd --active 0
+    refuses 2 'seconds.*out of range' crowd --seconds 0
+    refuses 2 'text.*out of range' crowd --text 1025
+    refuses 2 'link: .*a loop stays in one' crowd --link loop
+}
+
+# How long things take is told, not judged; that all of it is there, and in order.
+sched_figures() {
+    cat >"$work/check.py" <<'PY'
+import json, sys
+b = json.load(sys.stdin)
+sessions, nodes, rounds, steps = map(int, sys.argv[1:5])
+assert b["sessions"] == sessions and b["nodes"] == nodes and b["link"] == sys.argv[5], b
+assert b["accepted"] == (5 if nodes >= 32 else b["accepted"]) and b["spin"] is False, b
+assert 0 < b["rounds_per_step"] <= sessions and b["step_ms"] == 2, b
+assert b["code_percent"] > 0 and b["thread_percent"] > 0, b
+for path, n in (("code_server", rounds), ("code_step", rounds), ("code_in", rounds),
+                ("code_out", rounds), ("thread_server", steps), ("thread_engine", steps),
+                ("in", rounds), ("out", rounds), ("trip", rounds)):
+    t = b[path + "_us"]
+    assert t["n"] == n, (path, b)
+    assert 0 < t["p50"] <= t["p99"] <= t["p999"] <= t["max"], (path, b)
+assert b["trip_us"]["p50"] >= b["in_us"]["p50"], b
+PY
+    for link in $links; do
+        for size in '1 0 20 3' '64 32 20 3' '3 64 20 3' '100 7 5 2'; do
+            # shellcheck disable=SC2086  # four words
+            set -- $size
+            runs_well sched --sessions "$1" --nodes "$2" --rounds "$3" --steps "$4" --step 2ms \
+                --link "$link" --json
+            # shellcheck disable=SC2086
+            python3 "$work/check.py" $size "$link" <"$work/out" ||
+                fault "sched $size over $link: $(cat "$work/out")"
+        done
+    done
+    shows 'code alone, one thread' sched --rounds 5 --steps 2 --step 1ms
+    shows 'engine on its thread, both spin' sched --rounds 5 --steps 2 --step 1ms --spin
+    # A text that comes to its end begins anew.
+    runs_well sched --sessions 2 --rounds 2000 --steps 1 --step 1ms --json
+}
+
+crowd_figures() {
+    cat >"$work/check.py" <<'PY'
+import json, sys
+b = json.load(sys.stdin)
+assert b["idle"] == 40 and b["active"] == 4 and b["seconds"] == 1 and b["text"] == 100, b
+assert b["link"] == sys.argv[1] and 0 < b["struct_bytes"] < 1024, b
+assert b["shared"]["connections"] == 4 and b["own"]["connections"] == 40, b
+for way in b["shared"], b["own"]:
+    assert way["fds_after"] - way["fds_before"] == way["connections"], b
+    assert way["held_bytes"] >= b["struct_bytes"] and 400 < way["text_bytes"] <= 1024, b
+    assert isinstance(way["resident_bytes"], float), b
+    for trip in way["alone_us"], way["beside_us"]:
+        assert trip["n"] > 0 and 0 < trip["p50"] <= trip["p99"] <= trip["p999"] <= trip["max"], b
+PY
+    for link in $links; do
+        case $link in loop | ipc) continue ;; esac # ipc is tcp but for the name
+        runs_well crowd --idle 40 --active 4 --shared 10 --seconds 1 --every 5ms --text 100 \
+            --link "$link" --json
+        python3 "$work/check.py" "$link" <"$work/out" || fault "crowd over $link: $(cat "$work/out")"
+    done
+    shows 'each idle session has its own: 3 connections' crowd --idle 3 --active 2 --seconds 1 \
+        --link shm
+    (
+        faults=0
+        # shellcheck disable=SC3045  # dash and bash know it
+        ulimit -n 200
+        refuses 1 'open files.*hard limit is 200' crowd --idle 1000 --seconds 1 --link shm
+        [ "$faults" = 0 ]
+    ) || fault 'too few open files are not told'
+}
+
 try_the_checks
 usage
 sizes
 frames
+if [ "$sched" = yes ]; then
+    sched_usage
+    sched_figures
+    crowd_figures
+else
+    refuses 1 'built without the scheduler' sched
+    refuses 1 'built without the scheduler' crowd
+fi
 conclude

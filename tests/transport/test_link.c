@@ -101,6 +101,29 @@ static void a_pool_gives_what_it_has(void **state)
     se_frames_free(NULL);
 }
 
+/* A generous pool takes as much memory as frames were ever out at once. */
+static void a_frame_is_used_again_before_a_new_one(void **state)
+{
+    struct se_frames *pool;
+    (void)state;
+    assert_int_equal(se_frames_new(&pool, 8, 10), 0);
+    struct se_frame *a = se_frame_get(pool), *b = se_frame_get(pool);
+    for (int i = 0; i < 100; i++) {
+        se_frame_put(a);
+        se_frame_put(b);
+        assert_ptr_equal(se_frame_get(pool), b); /* the last one first */
+        assert_ptr_equal(se_frame_get(pool), a);
+    }
+    se_frame_put(b);
+    struct se_frame *c = se_frame_get(pool), *d = se_frame_get(pool);
+    assert_ptr_equal(c, b);
+    assert_true(d != NULL && d != a && d != b);
+    se_frame_put(a);
+    se_frame_put(c);
+    se_frame_put(d);
+    se_frames_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +132,7 @@ int main(void)
         cmocka_unit_test(options_that_cannot_be_met_are_refused),
         cmocka_unit_test(two_servers_cannot_have_one_name),
         cmocka_unit_test(a_pool_gives_what_it_has),
+        cmocka_unit_test(a_frame_is_used_again_before_a_new_one),
     };
     if (se_frames_new(&frames, 4, 100) < 0)
         return 1;

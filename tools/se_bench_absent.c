@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* se-bench where there is no scheduler to measure. */
+#include <errno.h>
+
+#include "tools/se_bench.h"
+
+static int run(const void *values, char **argument)
+{
+    (void)values;
+    (void)argument;
+    return se_fail(-ENOTSUP,
+                   "built without the scheduler (it needs the engine and Concurrency Kit)");
+}
+
+const struct se_verb se_bench_sched = { .name = "sched",
+                                        .summary = "what scheduler and wire cost beside the model",
+                                        .run = run };
+
+const struct se_verb se_bench_crowd = { .name = "crowd",
+                                        .summary = "what many idle sessions cost a server",
+                                        .run = run };
