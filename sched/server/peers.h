@@ -9,7 +9,7 @@
 #include "runtime/base/map.h"
 #include "transport/link.h"
 
-enum { SE_PEER_NONE = UINT32_MAX };
+#define SE_PEER_NONE UINT32_MAX
 
 struct se_peer {
     se_link_peer handle;    /* 0: free */

@@ -22,7 +22,7 @@
 #include "transport/link.h"
 #include "transport/wire.h"
 
-enum { SE_SESSION_NONE = UINT32_MAX };
+#define SE_SESSION_NONE UINT32_MAX
 
 struct se_session {
     uint64_t id; /* 0: free */

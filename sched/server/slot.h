@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SE_SLOT_NONE = UINT32_MAX };
+#define SE_SLOT_NONE UINT32_MAX
 
 enum se_slot_state { SE_SLOT_FREE, SE_SLOT_FILLING, SE_SLOT_READY, SE_SLOT_RUNNING, SE_SLOT_DONE };
 
