@@ -394,7 +394,7 @@ void sim_check(const struct sim *sim, uint32_t i)
     uint32_t n = se_edge_answer(e->edge, &id, NULL), len = e->n_prompt, made = 0;
     bool shrank = sim->o.context < sim->target.model.config.context; /* since we know not when */
     bool cut = e->cut || e->outcome != SE_EDGE_DONE || (shrank && se_edge_context_full(e->edge));
-    uint32_t most = cut ? n : e->max_new, room = cut ? e->n_prompt + n : sim->o.context;
+    uint32_t most = cut ? n : e->max_new, room = shrank ? UINT32_MAX : sim->o.context;
     uint32_t *text = malloc((len + most) * sizeof *text);
     assert_non_null(text);
     memcpy(text, e->prompt, len * sizeof *text);
