@@ -117,11 +117,12 @@ static void start_server(struct sim *sim)
 
 static void stop_server(struct sim *sim)
 {
+    const uint32_t pages = sim->server->o.pages; /* the next one may have others */
     sim->running = NULL;
     se_stepper_free(sim->stepper);
     se_server_free(sim->server);
     se_link_fini(sim->link);
-    assert_int_equal(se_kv_pages_free(se_engine_kv(sim->engine)), sim->o.pages);
+    assert_int_equal(se_kv_pages_free(se_engine_kv(sim->engine)), pages);
     se_engine_free(sim->engine);
 }
 

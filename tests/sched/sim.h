@@ -130,7 +130,7 @@ void sim_leave(struct sim *sim, uint32_t i, bool politely);
 
 /* kill -9 of the server and a new one in its place; what it knew is gone. Its limits are those of
  * sim->o, which may have been changed: model, vocab, context (not beyond the first one's),
- * max_rows, max_nodes. */
+ * pages, max_rows, max_nodes, max_sessions. */
 void sim_restart(struct sim *sim);
 
 /* Most steps that ever left without a round that was ready. */

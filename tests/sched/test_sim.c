@@ -251,6 +251,62 @@ static void pages_run_out(void **state)
     }
 }
 
+static void something_happens(struct sim *sim, uint32_t n, uint32_t *asked)
+{
+    uint32_t i = below(sim, n);
+    switch (below(sim, 6)) {
+    case 0:
+        sim->o.max_nodes = 1 + below(sim, 65);
+        sim->o.max_rows = sim->o.max_nodes + below(sim, 200);
+        sim->o.vocab = below(sim, 2) ? 64 : TABLE_MODEL_VOCAB;
+        sim->o.pages = 32 + below(sim, 40);
+        sim->o.max_sessions = 1 + below(sim, n);
+        sim_restart(sim);
+        break;
+    case 1:
+        if (++*asked < n / 3)
+            sim_leave(sim, i, below(sim, 2));
+        break;
+    case 2:
+        if (sim->edge[i].edge)
+            se_faulty_cut(sim->edge[i].link, sim->now_ns + below(sim, 3000000) * 1000ull);
+        break;
+    case 3:
+        sim_stop(sim, i);
+        break;
+    }
+}
+
+/* Few pages, fewer places than edges, losses, cuts, deaths, other limits. */
+static void everything_at_once(void **state)
+{
+    (void)state;
+    for (uint32_t number = 600; number < 600 + 16 * times; number++) {
+        struct sim sim;
+        uint32_t n = 2 + number % 10, asked = 0;
+        struct sim_options o = draw_options(number, n, number % 3 ? 0.04 : 0);
+        o.vocab = 64;
+        o.pages = 40;
+        o.max_sessions = 1 + number % n;
+        sim_begin(&sim, &o);
+        for (uint32_t i = 0; i < n; i++) {
+            draw_edge(&sim, i);
+            sim.edge[i].options.retry_ns = 300000000;
+            sim.edge[i].options.give_up_ns = SECONDS(10000);
+            sim_join(&sim, i);
+            sim_ask(&sim, i, 1 + below(&sim, 150), 20 + below(&sim, 100));
+            sim.edge[i].answers_left = below(&sim, 3);
+            sim.edge[i].think_ns = below(&sim, 2) ? below(&sim, 2000000000) : 0;
+        }
+        for (int k = 0; k < 20; k++) {
+            sim_run(&sim, sim.now_ns + below(&sim, 400000000));
+            something_happens(&sim, n, &asked);
+        }
+        run_all(&sim, n, "everything");
+        sim_end(&sim);
+    }
+}
+
 static void a_thousand_edges(void **state)
 {
     struct sim sim;
@@ -299,6 +355,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(servers_come_back_with_other_limits),
         cmocka_unit_test(another_model_does_not_go_on),
         cmocka_unit_test(pages_run_out),
+        cmocka_unit_test(everything_at_once),
         cmocka_unit_test(a_thousand_edges),
     };
     if (argc > 1)
