@@ -52,6 +52,7 @@ struct se_edge {
     size_t stop_cap;
     uint64_t asked_ns;
 
+    uint64_t planned_for; /* the session whose costs the plan has */
     enum mode mode;
     enum phase phase;
     float doubt;          /* how much better trees must promise to be: grows when they were not */
@@ -65,7 +66,7 @@ struct se_edge {
     uint16_t order[SE_TREE_MAX];
     int32_t parent[SE_TREE_MAX];
     uint32_t id[SE_TREE_MAX];
-    uint32_t nodes, depth, levels;
+    uint32_t depth, levels;
     uint32_t hit_levels; /* levels of the last bet, when it came true */
     bool was_hit;
     uint64_t begun_ns; /* drafting for it began */
@@ -138,7 +139,8 @@ void se_edge_free(struct se_edge *e)
 int se_edge_ask(struct se_edge *e, const struct se_edge_ask *ask)
 {
     uint32_t context = e->o.context ? e->o.context : UINT32_MAX;
-    if (e->talk.welcomed && e->talk.welcome.context < context)
+    /* If another server takes its place, that one's counts, as it turns out. */
+    if (e->talk.state == SE_TALK_OPEN && e->talk.welcome.context < context)
         context = e->talk.welcome.context;
     if (e->asking)
         return se_fail(-EBUSY, "an answer is under way");
@@ -315,7 +317,7 @@ static void open_plain(struct se_edge *e)
 {
     uint32_t ahead = tokens_left(e) - 1;
     int32_t parent = -1;
-    e->nodes = e->depth = 0;
+    e->depth = 0;
     e->order[0] = 0;
     e->draft_ns = now_of(e) - e->last_ns;
     se_talk_verify(&e->talk, &parent, &e->talk.text[e->talk.n - 1], 1,
@@ -329,7 +331,6 @@ static int open_tree(struct se_edge *e)
     int r = se_draft_send(&e->draft, e->parent, e->id, e->order, &n, &e->depth);
     if (r < 0)
         return se_trace(r);
-    e->nodes = n - 1;
     e->draft_ns = now_of(e) - e->last_ns;
     e->ahead_ns = 0;
     se_talk_verify(&e->talk, e->parent, e->id, n, 0, e->was_hit ? SE_WIRE_VERIFY_BET : 0);
@@ -537,11 +538,11 @@ static void tell_round(struct se_edge *e, uint32_t tokens, uint32_t ahead, bool 
     struct se_edge_round round = {
         .round = result->wire.round,
         .base = result->wire.base,
-        .kind = result->pushed ? SE_EDGE_PUSHED
-                : e->nodes > 0 ? SE_EDGE_TREE
-                               : SE_EDGE_PLAIN,
+        .kind = result->pushed      ? SE_EDGE_PUSHED
+                : result->nodes > 1 ? SE_EDGE_TREE
+                                    : SE_EDGE_PLAIN,
         .at_ns = now_ns - e->asked_ns,
-        .nodes = result->pushed ? 0 : e->nodes,
+        .nodes = result->nodes - 1,
         .depth = result->pushed ? 0 : e->depth,
         .levels = result->pushed ? 0 : e->levels,
         .ahead_levels = result->pushed ? 0 : ahead,
@@ -568,7 +569,7 @@ static void note_times(struct se_edge *e, uint32_t tokens, uint64_t now_ns)
     const struct se_talk_result *result = &e->result;
     uint64_t server_ns = ((uint64_t)result->wire.queue_us + result->wire.step_us) * 1000;
     bool clean = !result->pushed && result->times == 1 && result->wait_ns > server_ns;
-    se_plan_note_answer(&e->plan, &result->wire, result->pushed ? 1 : e->nodes + 1,
+    se_plan_note_answer(&e->plan, &result->wire, result->nodes,
                         clean ? result->wait_ns - server_ns : 0, e->n == tokens);
     if (result->pushed)
         se_plan_note_push(&e->plan, result->wait_ns);
@@ -592,7 +593,9 @@ static int draft_along(struct se_edge *e, uint32_t n_before, bool *hit)
     *hit = false;
     if (!e->o.drafter || !e->draft.rooted)
         return 0;
-    if (!ours && (e->draft.tree.token[0] != e->talk.text[n_before - 1] || n != 1)) {
+    /* Of a tree that was cut before it was sent, the bet may hang on what is gone. */
+    if (ours ? result->nodes != e->draft.sent
+             : e->draft.tree.token[0] != e->talk.text[n_before - 1] || n != 1) {
         e->draft.rooted = false;
         return 0;
     }
@@ -654,6 +657,16 @@ static int on_talk(struct se_edge *e, int r, uint64_t now_ns)
     return e->asking ? end_with(e, r) : 0;
 }
 
+/* The server's, or another one's that took its place. */
+static void take_costs(struct se_edge *e)
+{
+    const struct se_wire_welcome *welcome = &e->talk.welcome;
+    bool other = e->planned_for != e->talk.session && welcome->cost_us[0] > 0;
+    if (e->plan.cost_ns[0] == 0 || other)
+        se_plan_welcome(&e->plan, welcome, e->talk.trip_ns);
+    e->planned_for = e->talk.session;
+}
+
 int se_edge_work(struct se_edge *e)
 {
     uint64_t now_ns = now_of(e);
@@ -667,12 +680,12 @@ int se_edge_work(struct se_edge *e)
         return end_with(e, SE_EDGE_DONE);
     if (!welcomed)
         return SE_EDGE_WAIT;
+    /* Of a prompt, or of the text so far when the server came back with less. */
+    if (e->talk.n > context_of(e))
+        return end_with(e, se_fail(-ERANGE, "a text of %u ids is longer than the context of %u",
+                                   e->talk.n, context_of(e)));
     if (e->phase == IDLE && !se_talk_waits(&e->talk)) {
-        if (e->plan.cost_ns[0] == 0)
-            se_plan_welcome(&e->plan, &e->talk.welcome, e->talk.trip_ns);
-        if (e->talk.n > context_of(e))
-            return end_with(e, se_fail(-ERANGE, "a text of %u ids is longer than the context of %u",
-                                       e->talk.n, context_of(e)));
+        take_costs(e);
         choose_mode(e);
     }
     return e->mode == TREES ? next_in_trees(e, now_ns) : next_in_plain(e, now_ns);

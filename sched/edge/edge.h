@@ -114,7 +114,8 @@ enum {
     SE_EDGE_WAIT = 1,    /* nothing to do before the link has something or the time comes */
     SE_EDGE_DONE,        /* the answer is whole: stopped by a stop id, max_new or the context */
     SE_EDGE_UNREACHABLE, /* no sign of the server for give_up_ns */
-    SE_EDGE_REFUSED,     /* another tokenizer, vocabulary or version, sampling, not allowed */
+    SE_EDGE_REFUSED,     /* another tokenizer, vocabulary or version, sampling, not allowed; or
+                          * another model than began the answer */
     SE_EDGE_FULL         /* the server is busy, and the edge is not to wait */
 };
 /* 0: it did something. After anything but 0 and WAIT the answer is over, the text has the

@@ -15,6 +15,7 @@ void se_plan_welcome(struct se_plan *plan, const struct se_wire_welcome *welcome
 {
     for (uint32_t i = 0; i < SE_WIRE_COSTS; i++)
         plan->cost_ns[i] = (float)welcome->cost_us[i] * 1e3f;
+    plan->scale = 1; /* it was learned about the costs before */
     if (trip_ns > 0)
         mean(&plan->trip_ns, (float)trip_ns);
 }

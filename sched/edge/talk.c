@@ -88,6 +88,7 @@ int se_talk_set(struct se_talk *t, const uint32_t *id, uint32_t n, uint64_t now_
     t->troubles = 0;
     t->told_down = false;
     t->wanted = true;
+    t->model = 0;
     return append(t, id + same, n - same);
 }
 
@@ -190,8 +191,31 @@ static int say_prefill(struct se_talk *t)
     return r;
 }
 
+/* What the server takes of the tree, which may have been drawn for one with other limits. Who
+ * stays keeps his place in the order, so it is level order still. */
+static void fit_tree(struct se_talk *t)
+{
+    uint32_t n = 1, room = t->welcome.context - base_of(t);
+    uint16_t place[SE_WIRE_NODES_MAX] = { 0 }, depth[SE_WIRE_NODES_MAX] = { 0 };
+    for (uint32_t i = 1; i < t->nodes; i++) {
+        uint32_t parent = (uint32_t)t->parent[i];
+        depth[i] = (uint16_t)(depth[parent] + 1);
+        place[i] = SE_WIRE_NODES_MAX;
+        if (place[parent] == SE_WIRE_NODES_MAX || n == t->welcome.max_nodes || depth[i] >= room ||
+            t->id[i] >= t->welcome.vocab)
+            continue;
+        place[i] = (uint16_t)n;
+        t->parent[n] = place[parent];
+        t->id[n] = t->id[i];
+        t->given[n++] = t->given[i];
+    }
+    t->nodes = n;
+}
+
 static int say_verify(struct se_talk *t, uint64_t now_ns)
 {
+    if (!t->said)
+        fit_tree(t);
     struct se_wire message = { .session = t->session, .type = SE_WIRE_VERIFY };
     message.verify = (struct se_wire_verify){ .round = t->round,
                                               .base = base_of(t),
@@ -256,7 +280,9 @@ static int send_due(struct se_talk *t, uint64_t now_ns)
         se_talk_verify(t, NULL, &t->text[base_of(t)], 1, ahead > 0 ? ahead - 1 : 0, 0);
         return 0;
     }
-    if (t->sent < base_of(t) && t->n <= t->welcome.context) /* else the edge says so itself */
+    if (!se_talk_fits(t)) /* the edge says so itself */
+        return SE_LINK_AGAIN;
+    if (t->sent < base_of(t))
         return say_prefill(t);
     if (t->open && (!t->said || now_ns >= t->due_ns)) {
         int r = t->said ? say_ping(t, now_ns) : 0;
@@ -278,6 +304,8 @@ void se_talk_verify(struct se_talk *t, const int32_t *parent, const uint32_t *id
     t->ahead = ahead;
     t->flags = flags;
     memcpy(t->id, id, nodes * sizeof *id);
+    for (uint32_t i = 0; i < nodes; i++)
+        t->given[i] = (uint16_t)i;
     t->parent[0] = -1;
     if (nodes > 1)
         memcpy(t->parent + 1, parent + 1, (nodes - 1) * sizeof *parent);
@@ -318,11 +346,26 @@ static void forget_session(struct se_talk *t)
     say_at_once(t);
 }
 
-static void on_welcome(struct se_talk *t, const struct se_wire *message, uint64_t now_ns)
+/* Whether the text can go on there: it is one model's, and in ids that the server knows. */
+static int check_same(const struct se_talk *t)
+{
+    const struct se_wire_welcome *m = &t->welcome;
+    if (t->model != 0 && m->model != 0 && m->model != t->model)
+        return se_fail(SE_EDGE_REFUSED, "the server came back with another model, which might have "
+                                        "written another text so far");
+    for (uint32_t i = 0; i < t->n; i++)
+        if (t->text[i] >= m->vocab)
+            return se_fail(SE_EDGE_REFUSED,
+                           "the server's vocabulary of %u has no id %u of the text", m->vocab,
+                           t->text[i]);
+    return 0;
+}
+
+static int on_welcome(struct se_talk *t, const struct se_wire *message, uint64_t now_ns)
 {
     const struct se_wire_welcome *m = &message->welcome;
     if (t->state != SE_TALK_OPENING || m->nonce != t->nonce)
-        return; /* of an attempt that was given up */
+        return 0; /* of an attempt that was given up */
     t->state = SE_TALK_OPEN;
     t->session = message->session;
     t->token[0] = m->token[0];
@@ -343,6 +386,7 @@ static void on_welcome(struct se_talk *t, const struct se_wire *message, uint64_
     t->cancels = false; /* HELLO and RESUME say all that CANCEL would */
     t->said = false;
     say_at_once(t);
+    return t->wanted ? check_same(t) : 0;
 }
 
 /* An answer was lost on the way: the server is further than it told. It goes back, and the round
@@ -376,6 +420,9 @@ static int take_result(struct se_talk *t, const struct se_wire_result *m, uint64
         r = append(t, &m->bonus, 1);
     if (r < 0)
         return r;
+    for (uint32_t i = 0; i < m->accepted; i++)
+        result->path[i] = t->given[result->path[i]];
+    result->nodes = t->nodes;
     result->wire = *m;
     result->wait_ns = now_ns - t->said_ns;
     result->times = t->times;
@@ -385,6 +432,7 @@ static int take_result(struct se_talk *t, const struct se_wire_result *m, uint64
     t->said_ns = now_ns;
     t->common = t->sent = base_of(t);
     t->troubles = 0;
+    t->model = t->welcome.model;
     say_at_once(t);
     t->due_ns = now_ns + t->pause_ns;
     return SE_TALK_RESULT;
@@ -536,8 +584,7 @@ static int on_frame(struct se_talk *t, const struct se_frame *frame, uint64_t no
     bool ours = message.session == t->session && t->session != 0;
     switch (message.type) {
     case SE_WIRE_WELCOME:
-        on_welcome(t, &message, now_ns);
-        return 0;
+        return on_welcome(t, &message, now_ns);
     case SE_WIRE_RESULT:
         return ours && t->state == SE_TALK_OPEN ? on_result(t, &message.result, now_ns, result) : 0;
     case SE_WIRE_ERROR:
@@ -578,6 +625,8 @@ static void on_gone(struct se_talk *t)
 }
 
 /* ---- duty */
+
+bool se_talk_fits(const struct se_talk *t) { return t->n <= t->welcome.context; }
 
 bool se_talk_waits(const struct se_talk *t) { return t->open || t->pushes > 0; }
 

@@ -31,8 +31,9 @@ struct se_talk {
     enum se_talk_state state;
     bool joined, resuming;
     uint64_t session, token[2], nonce;
-    struct se_wire_welcome welcome;
+    struct se_wire_welcome welcome; /* the last: what may be sent from then on */
     bool welcomed;
+    uint64_t model; /* that wrote on this text, 0: none yet, or not told */
 
     uint32_t common; /* ids that the server had for sure, and has if it lost nothing */
     uint32_t sent;   /* ids that it was sent, or had */
@@ -45,6 +46,7 @@ struct se_talk {
     uint32_t nodes;
     int32_t parent[SE_WIRE_NODES_MAX];
     uint32_t id[SE_WIRE_NODES_MAX];
+    uint16_t given[SE_WIRE_NODES_MAX]; /* number of a node in the tree as it was given */
     uint16_t ahead;
     uint8_t flags;
     uint32_t times; /* it was sent */
@@ -71,7 +73,8 @@ void se_talk_fini(struct se_talk *talk);
 int se_talk_set(struct se_talk *talk, const uint32_t *id, uint32_t n, uint64_t now_ns);
 
 /* Opens a round: a tree in level order whose root is the last id of the text, and how many
- * rounds the server may push behind it. Ends pushes that go on. */
+ * rounds the server may push behind it. Ends pushes that go on. Of a tree that is beyond what the
+ * server takes, which may be another one when it is sent, only so much is sent. */
 void se_talk_verify(struct se_talk *talk, const int32_t *parent, const uint32_t *id, uint32_t nodes,
                     uint16_t ahead, uint8_t flags);
 
@@ -84,6 +87,7 @@ void se_talk_bye(struct se_talk *talk);
 struct se_talk_result {
     struct se_wire_result wire;
     uint32_t path[SE_WIRE_NODES_MAX]; /* as the tree was given, wire.accepted of them */
+    uint32_t nodes;                   /* that were sent, root included */
     bool pushed;                      /* of a round of the server's own */
     uint64_t wait_ns;                 /* since the round was sent, or the last push came */
     uint32_t times, up_b, down_b;
@@ -93,6 +97,10 @@ enum {
     SE_TALK_NOTHING = 100, /* nothing came, and nothing could be sent */
     SE_TALK_RESULT         /* *result is the answer; the text has grown */
 };
+/* Whether a server that has let us in has room for the text; nothing is sent to one that has not.
+ * It may have come back with less. */
+bool se_talk_fits(const struct se_talk *talk);
+
 /* Reads what came and sends what is due, up to the first answer. 0: it did something. Also the
  * outcomes of edge.h from UNREACHABLE on, and < 0: the server's trouble, or ours. */
 int se_talk_work(struct se_talk *talk, uint64_t now_ns, struct se_talk_result *result);

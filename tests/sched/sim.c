@@ -22,6 +22,7 @@ struct sim_options sim_options(uint64_t seed, uint32_t n_edges)
 {
     return (struct sim_options){ .seed = seed,
                                  .n_edges = n_edges,
+                                 .vocab = TABLE_MODEL_VOCAB,
                                  .context = 512,
                                  .pages = n_edges * 34 + 64,
                                  .max_rows = 512,
@@ -81,6 +82,7 @@ static void start_server(struct sim *sim)
     const struct se_stepper_options stepper = { .engine = sim->engine,
                                                 .clock = { sim_now, sim },
                                                 .wake = wake };
+    sim->target.model.config.vocab = sim->o.vocab;
     assert_int_equal(table_engine_new(&sim->engine, &sim->target, sim->o.max_rows, sim->o.pages),
                      0);
     struct se_stepper_options with = stepper;
@@ -97,7 +99,8 @@ static void start_server(struct sim *sim)
         .secret = { sim->o.seed ^ sim->restarts * UINT64_C(77777777), ~sim->o.seed },
         .fingerprint = 4711,
         .tokens = TABLE_MODEL_VOCAB,
-        .vocab = TABLE_MODEL_VOCAB,
+        .model = sim->o.model,
+        .vocab = sim->o.vocab,
         .context = sim->o.context,
         .max_rows = sim->o.max_rows,
         .max_nodes = sim->o.max_nodes,
@@ -114,11 +117,12 @@ static void start_server(struct sim *sim)
 
 static void stop_server(struct sim *sim)
 {
+    const uint32_t pages = sim->server->o.pages; /* the next one may have others */
     sim->running = NULL;
     se_stepper_free(sim->stepper);
     se_server_free(sim->server);
     se_link_fini(sim->link);
-    assert_int_equal(se_kv_pages_free(se_engine_kv(sim->engine)), sim->o.pages);
+    assert_int_equal(se_kv_pages_free(se_engine_kv(sim->engine)), pages);
     se_engine_free(sim->engine);
 }
 
@@ -137,7 +141,8 @@ void sim_begin(struct sim *sim, const struct sim_options *options)
     sim->now_ns = 1000000000;
     se_rng_init(&sim->rng, options->seed, SE_RNG_TEST);
     snprintf(sim->url, sizeof sim->url, "loop://sim-%u", number++);
-    table_model_init(&sim->target, options->seed, TABLE_MODEL_VOCAB, options->context);
+    table_model_init(&sim->target, options->seed, options->vocab, options->context);
+    sim->target.tokens = TABLE_MODEL_VOCAB;
     assert_int_equal(se_frames_new(&sim->frames, FRAMES, SE_WIRE_FRAME_MAX), 0);
     assert_int_equal(se_stat_create(&sim->stat, NULL, se_counter_labels, SE_COUNT_END), 0);
     sim->edge = calloc(options->n_edges, sizeof *sim->edge);
@@ -254,12 +259,12 @@ void sim_draft(struct sim *sim, uint32_t i, float stray, uint64_t level_ns, uint
     uint32_t pages = 2 * (sim->o.context + 1024) / 16 + 4;
     if (stray < 0)
         return;
-    table_model_init(&e->draft, sim->o.seed, TABLE_MODEL_VOCAB, sim->o.context);
+    table_model_init(&e->draft, sim->o.seed, sim->o.vocab, sim->o.context);
     e->draft.stray = stray;
     e->draft.stray_seed = sim->o.seed + 99 + i;
     assert_int_equal(table_engine_new(&e->engine, &e->draft, DRAFT_ROWS, pages), 0);
     assert_int_equal(
-        se_drafter_model(&e->model, e->engine, TABLE_MODEL_VOCAB, sim->o.context, DRAFT_ROWS), 0);
+        se_drafter_model(&e->model, e->engine, sim->o.vocab, sim->o.context, DRAFT_ROWS), 0);
     struct slow *slow = calloc(1, sizeof *slow);
     assert_non_null(slow);
     slow->of = e;
@@ -388,12 +393,14 @@ void sim_check(const struct sim *sim, uint32_t i)
     const struct sim_edge *e = &sim->edge[i];
     const uint32_t *id;
     uint32_t n = se_edge_answer(e->edge, &id, NULL), len = e->n_prompt, made = 0;
-    uint32_t most = e->cut ? n : e->max_new;
+    bool shrank = sim->o.context < sim->target.model.config.context; /* since we know not when */
+    bool cut = e->cut || e->outcome != SE_EDGE_DONE || (shrank && se_edge_context_full(e->edge));
+    uint32_t most = cut ? n : e->max_new, room = shrank ? UINT32_MAX : sim->o.context;
     uint32_t *text = malloc((len + most) * sizeof *text);
     assert_non_null(text);
     memcpy(text, e->prompt, len * sizeof *text);
     bool stopped = false;
-    for (; made < most && !stopped && len <= sim->o.context; made++) {
+    for (; made < most && !stopped && len <= room; made++) {
         text[len] = table_next(&sim->target, &e->options.sampling, text, len);
         if (made >= n || id[made] != text[len])
             fail_msg("edge %u: token %u of %u is %d, not %u", i, made, n,

@@ -72,6 +72,8 @@ struct sim_watch {
 struct sim_options {
     uint64_t seed;
     uint32_t n_edges;
+    uint64_t model; /* its identity, 0: not told */
+    uint32_t vocab; /* beyond TABLE_MODEL_VOCAB it is padding, which drafts may name all the same */
     uint32_t context, pages, max_rows, max_nodes, max_sessions;
     struct se_server_live live;
     /* What a step takes: fixed, and per row. */
@@ -126,7 +128,9 @@ void sim_ask_text(struct sim *sim, uint32_t i, const uint32_t *id, uint32_t n, u
 void sim_stop(struct sim *sim, uint32_t i);
 void sim_leave(struct sim *sim, uint32_t i, bool politely);
 
-/* kill -9 of the server and a new one in its place; what it knew is gone. */
+/* kill -9 of the server and a new one in its place; what it knew is gone. Its limits are those of
+ * sim->o, which may have been changed: model, vocab, context (not beyond the first one's),
+ * pages, max_rows, max_nodes, max_sessions. */
 void sim_restart(struct sim *sim);
 
 /* Most steps that ever left without a round that was ready. */
@@ -135,7 +139,8 @@ uint32_t sim_passed_max(const struct sim *sim);
 /* Runs until everybody who asked has his answer, or until then. True: they have. */
 bool sim_run(struct sim *sim, uint64_t until_ns);
 
-/* The answer of an edge is what plain decoding gives; fails the test otherwise. */
+/* The answer of an edge is what plain decoding gives; fails the test otherwise. Whole, unless it
+ * was stopped, ended with an error, or for want of a context that was larger before. */
 void sim_check(const struct sim *sim, uint32_t i);
 
 #endif

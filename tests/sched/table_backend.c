@@ -26,6 +26,8 @@ struct se_backend {
 
 /* ---- the formula */
 
+static const float PADDING = -10000; /* e to this is 0 */
+
 static uint64_t mix(uint64_t x)
 {
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
@@ -61,11 +63,13 @@ void table_model_logits(const struct table_model *model, uint64_t context, float
     float other[TABLE_MODEL_VOCAB_MAX];
     const uint32_t vocab = model->model.config.vocab;
     fill(model->seed, context, vocab, logits);
-    if (model->stray == 0)
-        return;
-    fill(model->stray_seed, context, vocab, other);
-    for (uint32_t i = 0; i < vocab; i++)
-        logits[i] += model->stray * (other[i] - logits[i]);
+    if (model->stray != 0) {
+        fill(model->stray_seed, context, vocab, other);
+        for (uint32_t i = 0; i < vocab; i++)
+            logits[i] += model->stray * (other[i] - logits[i]);
+    }
+    for (uint32_t i = model->tokens; model->tokens > 0 && i < vocab; i++)
+        logits[i] = PADDING;
 }
 
 void table_model_init(struct table_model *model, uint64_t seed, uint32_t vocab, uint32_t context)

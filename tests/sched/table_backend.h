@@ -25,6 +25,7 @@ struct table_model {
      * model itself; 0.1 mostly agrees with it; 1: knows nothing of it. */
     float stray;
     uint64_t stray_seed;
+    uint32_t tokens; /* ids from here on are padding, which it never picks; 0: there is none */
 };
 
 /* vocab 2 to TABLE_MODEL_VOCAB_MAX. Change the fields afterwards for a draft. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A whole server and its edges under a clock of the test's own: the text is the same bytes
  * whoever drafted it, however, beside whom, and whatever broke on the way. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +32,7 @@ static void draw_edge(struct sim *sim, uint32_t i)
         sim->edge[i].stop = below(sim, TABLE_MODEL_VOCAB);
 }
 
-static void draw_sim(struct sim *sim, uint64_t number, uint32_t n_edges, double faults)
+static struct sim_options draw_options(uint64_t number, uint32_t n_edges, double faults)
 {
     struct sim_options o = sim_options(seed + number, n_edges);
     struct se_rng rng;
@@ -46,6 +47,12 @@ static void draw_sim(struct sim *sim, uint64_t number, uint32_t n_edges, double 
     o.faults.delay_min_ns = se_rng_below(&rng, 2) ? se_rng_below(&rng, 20000000) : 0;
     o.faults.delay_max_ns = o.faults.delay_min_ns + se_rng_below(&rng, 5000000);
     o.faults.drop = o.faults.twice = o.faults.late = faults;
+    return o;
+}
+
+static void draw_sim(struct sim *sim, uint64_t number, uint32_t n_edges, double faults)
+{
+    const struct sim_options o = draw_options(number, n_edges, faults);
     sim_begin(sim, &o);
 }
 
@@ -142,6 +149,86 @@ static void servers_and_edges_die(void **state)
     }
 }
 
+/* What an answer may end with where contexts shrink: whole, or as far as the server's goes. */
+static void check_shrunk(const struct sim *sim, uint32_t i)
+{
+    const struct sim_edge *e = &sim->edge[i];
+    if (e->outcome == SE_EDGE_DONE)
+        return; /* it was looked at then, by what the context was */
+    if (e->outcome != -ERANGE)
+        fail_msg("edge %u ended with %d", i, e->outcome);
+    sim_check(sim, i);
+}
+
+static void servers_come_back_with_other_limits(void **state)
+{
+    uint32_t short_of_room = 0;
+    (void)state;
+    for (uint32_t number = 400; number < 400 + 24 * times; number++) {
+        struct sim sim;
+        uint32_t n = 1 + number % 6;
+        bool shrinks = number % 3 == 0;
+        struct sim_options o = draw_options(number, n, number % 2 ? 0.02 : 0);
+        o.vocab = 64;
+        sim_begin(&sim, &o);
+        for (uint32_t i = 0; i < n; i++) {
+            draw_edge(&sim, i);
+            if (i % 2 == 0)
+                sim.edge[i].options.speculate = SE_WIRE_SPECULATE_ON;
+            sim.edge[i].options.retry_ns = 300000000;
+            sim_join(&sim, i);
+            sim_ask(&sim, i, 1 + below(&sim, 150), 20 + below(&sim, 200));
+            sim.edge[i].answers_left = shrinks ? 0 : 2; /* the next prompt might have no room */
+        }
+        for (int k = 0; k < 8; k++) {
+            sim_run(&sim, sim.now_ns + below(&sim, 400000000));
+            sim.o.max_nodes = below(&sim, 2) ? 65 : 1 + below(&sim, 12);
+            sim.o.max_rows = sim.o.max_nodes + below(&sim, 300);
+            sim.o.vocab = below(&sim, 2) ? 64 : TABLE_MODEL_VOCAB;
+            if (shrinks && sim.o.context > 100)
+                sim.o.context -= below(&sim, 100);
+            sim_restart(&sim);
+        }
+        if (!shrinks)
+            run_all(&sim, n, "other limits");
+        else if (!sim_run(&sim, sim.now_ns + SECONDS(4000)))
+            fail_msg("less context: an hour has passed, and somebody still waits");
+        for (uint32_t i = 0; shrinks && i < n; i++) {
+            check_shrunk(&sim, i);
+            short_of_room += sim.edge[i].outcome < 0;
+        }
+        sim_end(&sim);
+    }
+    print_message("%u answers were longer than the new context\n", short_of_room);
+}
+
+/* Better half an answer than one of two models' halves. */
+static void another_model_does_not_go_on(void **state)
+{
+    (void)state;
+    for (uint32_t number = 500; number < 500 + 8 * times; number++) {
+        struct sim sim;
+        struct sim_options o = draw_options(number, 1, 0);
+        o.model = 1 + number % 2;
+        sim_begin(&sim, &o);
+        draw_edge(&sim, 0);
+        sim.edge[0].stop = UINT32_MAX;
+        sim_join(&sim, 0);
+        sim_ask(&sim, 0, 1 + below(&sim, 60), 300);
+        while (sim.edge[0].rounds < 3)
+            sim_run(&sim, sim.now_ns + 1000000);
+        sim.o.model = 3;
+        sim_restart(&sim);
+        assert_true(sim_run(&sim, sim.now_ns + SECONDS(100)));
+        assert_int_equal(sim.edge[0].outcome, SE_EDGE_REFUSED);
+        assert_true(se_edge_answer(sim.edge[0].edge, NULL, NULL) > 0);
+        sim_check(&sim, 0);
+        sim_ask(&sim, 0, 1 + below(&sim, 60), 20);
+        run_all(&sim, 1, "the other model, from the beginning");
+        sim_end(&sim);
+    }
+}
+
 static void pages_run_out(void **state)
 {
     (void)state;
@@ -162,6 +249,62 @@ static void pages_run_out(void **state)
             sim.edge[i].think_ns = below(&sim, 2) ? SECONDS(1) : 0;
         }
         run_all(&sim, n, "few pages");
+        sim_end(&sim);
+    }
+}
+
+static void something_happens(struct sim *sim, uint32_t n, uint32_t *asked)
+{
+    uint32_t i = below(sim, n);
+    switch (below(sim, 6)) {
+    case 0:
+        sim->o.max_nodes = 1 + below(sim, 65);
+        sim->o.max_rows = sim->o.max_nodes + below(sim, 200);
+        sim->o.vocab = below(sim, 2) ? 64 : TABLE_MODEL_VOCAB;
+        sim->o.pages = 32 + below(sim, 40);
+        sim->o.max_sessions = 1 + below(sim, n);
+        sim_restart(sim);
+        break;
+    case 1:
+        if (++*asked < n / 3)
+            sim_leave(sim, i, below(sim, 2));
+        break;
+    case 2:
+        if (sim->edge[i].edge)
+            se_faulty_cut(sim->edge[i].link, sim->now_ns + below(sim, 3000000) * 1000ull);
+        break;
+    case 3:
+        sim_stop(sim, i);
+        break;
+    }
+}
+
+/* Few pages, fewer places than edges, losses, cuts, deaths, other limits. */
+static void everything_at_once(void **state)
+{
+    (void)state;
+    for (uint32_t number = 600; number < 600 + 16 * times; number++) {
+        struct sim sim;
+        uint32_t n = 2 + number % 10, asked = 0;
+        struct sim_options o = draw_options(number, n, number % 3 ? 0.04 : 0);
+        o.vocab = 64;
+        o.pages = 40;
+        o.max_sessions = 1 + number % n;
+        sim_begin(&sim, &o);
+        for (uint32_t i = 0; i < n; i++) {
+            draw_edge(&sim, i);
+            sim.edge[i].options.retry_ns = 300000000;
+            sim.edge[i].options.give_up_ns = SECONDS(10000);
+            sim_join(&sim, i);
+            sim_ask(&sim, i, 1 + below(&sim, 150), 20 + below(&sim, 100));
+            sim.edge[i].answers_left = below(&sim, 3);
+            sim.edge[i].think_ns = below(&sim, 2) ? below(&sim, 2000000000) : 0;
+        }
+        for (int k = 0; k < 20; k++) {
+            sim_run(&sim, sim.now_ns + below(&sim, 400000000));
+            something_happens(&sim, n, &asked);
+        }
+        run_all(&sim, n, "everything");
         sim_end(&sim);
     }
 }
@@ -295,7 +438,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(any_mixture_writes_the_same_text),
         cmocka_unit_test(frames_may_be_lost_doubled_and_late),
         cmocka_unit_test(servers_and_edges_die),
+        cmocka_unit_test(servers_come_back_with_other_limits),
+        cmocka_unit_test(another_model_does_not_go_on),
         cmocka_unit_test(pages_run_out),
+        cmocka_unit_test(everything_at_once),
         cmocka_unit_test(a_thousand_edges),
         cmocka_unit_test(a_crowd_that_is_mostly_idle),
     };

@@ -33,7 +33,7 @@ from programs import PROMPTS, ROOT, Edge, Expected, Fault, Server, tail, until
 from proxy import Proxy
 
 # What there is to draw from: "value*weight value ...".
-FAULTS = 'none*6 lossy*3 kill*2 drain*2 cut*2 reset away stall delay dead*2 interrupt evict*2 crowd*2'
+FAULTS = 'none*6 lossy*3 kill*2 other drain*2 cut*2 reset away stall delay dead*2 interrupt evict*2 crowd*2'
 TRANSPORTS = {'none': 'tcp*2 ipc*2 shm*2 local', 'lossy': 'tcp ipc shm local', 'cut': 'tcp',
               'reset': 'tcp', 'away': 'tcp', 'stall': 'tcp', 'delay': 'tcp'}
 TRANSPORTS_ELSE = 'tcp ipc shm'
@@ -103,9 +103,15 @@ FIXED = [
     'seed=14 fault=away edges=2 events=2 n=40',
     'seed=15 fault=interrupt edges=3 events=1 n=40',
     'seed=16 fault=none server=own transport=tcp edges=3 target=padded-target e0.draft=padded speculate=on temp=1.0',
+    'seed=17 fault=other edges=3 events=3 transport=ipc speculate=on max-nodes=128 n=64',
 ]
-# Together with a build whose checks make it slow, a cell may take very long; a hang is longer.
+# As much as a server ever has at once.
+CROWDED = ('seed=%d fault=none server=resident policy=%s edges=16 asks=prompts prompts=1 n=128 after=0 '
+           'context=0 end=ignored')
+# A build whose checks make it slow, on a machine that is busy, may do nothing for long; a hang
+# does it longer.
 PATIENCE = 180
+IDLE = 90 # seconds until a server that nobody uses knows it
 
 
 def weighed(options):
@@ -379,6 +385,14 @@ class Cell:
         await asyncio.sleep(self.down)
         await self.server.start()
 
+    async def change_server(self):
+        """Killed, and one with other limits takes its place."""
+        await self.server.kill()
+        for option, values in ('--max-nodes', '2 8 128'), ('--max-rows', '160 256'):
+            self.server.options[self.server.options.index(option) + 1] = self.rng.choice(values.split())
+        await asyncio.sleep(self.down)
+        await self.server.start()
+
     async def drain_server(self):
         self.server.process.send_signal(signal.SIGTERM)
         code = await asyncio.wait_for(self.server.process.wait(), self.world.patience)
@@ -411,7 +425,8 @@ class Cell:
             edge.signal(signal.SIGKILL if kills else signal.SIGINT)
 
     def acts(self):
-        return {'kill': self.kill_server, 'drain': self.drain_server, 'cut': self.cut,
+        return {'kill': self.kill_server, 'other': self.change_server,
+                'drain': self.drain_server, 'cut': self.cut,
                 'reset': self.reset, 'stall': self.stall, 'away': self.away,
                 'dead': self.end_edge, 'interrupt': self.end_edge}
 
@@ -425,15 +440,28 @@ class Cell:
         if act:
             tasks.append(asyncio.ensure_future(self.each_event(act)))
         try:
-            await asyncio.wait_for(asyncio.gather(*tasks), self.world.patience)
-        except asyncio.TimeoutError:
-            raise Fault('not over within %g s' % self.world.patience) from None
+            await self.see_it_move(asyncio.gather(*tasks))
         finally:
             for edge in self.edges:
                 edge.signal(signal.SIGKILL)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def see_it_move(self, work):
+        """Until it is over. A machine may be slow, so that what counts is how long nothing moves:
+        no edge writes, none ends, no server comes. Edges give up by themselves before that."""
+        seen, since, stuck = None, time.monotonic(), self.world.patience + 20
+        while not work.done():
+            await asyncio.wait([work], timeout=1)
+            now = (self.produced(), self.running, self.server.starts if self.server else 0)
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since > stuck:
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                raise Fault('nothing moves for %g s, after %d tokens' % (stuck, self.produced()))
+        await work
 
     def check_edge(self, i):
         edge, wanted = self.edges[i], self.wanted[i]
@@ -476,7 +504,7 @@ class Cell:
         if self.server.counters()['step_faults']:
             raise Fault('steps failed')
         if self.own:
-            await until(self.server.idle, 30, 'nobody is at the server, and nothing is held')
+            await until(self.server.idle, IDLE, 'nobody is at the server, and nothing is held')
             await self.server.leave()
 
     async def run(self):
@@ -543,7 +571,7 @@ async def run_cell(world, text, tally, tell):
         print('FAULT: %s\n  in: %s\nrepeat: %s --tools %s --cell \'%s\'\n%s\n' %
               (what, ' '.join('%s=%s' % pair for pair in cell.draw.drawn[:5]), sys.argv[0],
                world.tools, text, cell.report()), flush=True)
-        if not isinstance(fault, (Fault, OSError)):
+        if not isinstance(fault, (Fault, OSError, asyncio.TimeoutError)):
             raise
     else:
         if not cell.sees():
@@ -560,35 +588,44 @@ def footprints(servers):
                      for server in servers)
 
 
+async def check_left(world, server):
+    await until(server.idle, IDLE, 'nobody is at %s, and nothing is held' % server.name)
+    now, before = server.footprint(), world.first.get(server.name)
+    counters = server.counters()
+    print('%s: %s; %s' % (server.name, now, {key: counters[key] for key in (
+        'sessions_opened', 'sessions_resumed', 'sessions_expired', 'evictions', 'rounds',
+        'pushes', 'repeats', 'stale_rounds', 'tokens', 'gaps', 'hash_faults', 'foreign_frames',
+        'flooded_frames', 'peers_cut')}))
+    await server.leave()
+    if before and (now['fds'] != before['fds'] or now['threads'] != before['threads'] or
+                   now['rss_kb'] > before['rss_kb'] * 1.05 + 2048):
+        raise Fault('%s has grown: %s, and %s before' % (server.name, now, before))
+
+
 async def check_flat(world, tally):
     """The servers that stayed: nobody is there, nothing is held, nothing has grown."""
-    try:
-        for server in await world.residents():
-            await until(server.idle, 30, 'nobody is at %s, and nothing is held' % server.name)
-            now, before = server.footprint(), world.first.get(server.name)
-            counters = server.counters()
-            print('%s: %s; %s' % (server.name, now, {key: counters[key] for key in (
-                'sessions_opened', 'sessions_resumed', 'sessions_expired', 'evictions', 'rounds',
-                'pushes', 'repeats', 'stale_rounds', 'tokens', 'gaps', 'hash_faults', 'foreign_frames',
-                'flooded_frames', 'peers_cut')}))
-            if before and (now['fds'] != before['fds'] or now['threads'] != before['threads'] or
-                           now['rss_kb'] > before['rss_kb'] * 1.05 + 2048):
-                raise Fault('%s has grown: %s before' % (server.name, before))
-            await server.leave()
-    except Fault as fault:
-        tally.faults += 1
-        print('FAULT: %s' % fault, flush=True)
+    for server in await world.residents():
+        try:
+            await check_left(world, server)
+        except Fault as fault:
+            tally.faults += 1
+            print('FAULT: %s' % fault, flush=True)
     left = [name for name in os.listdir('/dev/shm') if name.startswith('exact.%d.' % os.getpid())]
     if left:
         tally.faults += 1
         print('FAULT: left in /dev/shm: %s' % left)
 
 
-async def note_first(world):
-    """Footprints of servers that have worked for a while, when nobody is there."""
+async def note_first(world, tally, o):
+    """Footprints of servers that have worked for a while, when nobody is there. Memory is first
+    touched when it is needed, so the most that can come at once has to have been there: else a
+    crowd that chance brings later looks like a leak."""
+    for policy in sorted(set(SERVER['policy'].split())):
+        await asyncio.gather(*[run_cell(world, CROWDED % (lane, policy), tally, o.verbose)
+                               for lane in range(o.lanes)])
     for server in await world.residents():
         if server.name not in world.first:
-            await until(server.idle, 30, 'nobody is at %s, and nothing is held' % server.name)
+            await until(server.idle, IDLE, 'nobody is at %s, and nothing is held' % server.name)
             world.first[server.name] = server.footprint()
 
 
@@ -618,7 +655,7 @@ async def run_long(world, tally, o):
                                                 footprints(await world.residents())), flush=True)
         await asyncio.gather(*[lane() for _ in range(o.lanes)])
         if part == 0:
-            await note_first(world)
+            await note_first(world, tally, o)
     await check_flat(world, tally)
     print(tally.table())
 
@@ -650,7 +687,8 @@ def main():
     parser.add_argument('--lanes', type=int, default=2, help='cells at once, with --long')
     parser.add_argument('--cell', metavar='TEXT', help='one cell, by what it is drawn from')
     parser.add_argument('--seed', type=int, help='of the first cell; the next ones count up')
-    parser.add_argument('--patience', type=float, default=PATIENCE, help='seconds, of a cell')
+    parser.add_argument('--patience', type=float, default=PATIENCE,
+                        help='seconds that nothing moves in a cell')
     parser.add_argument('--verbose', action='store_true', help='a line for each cell')
     o = parser.parse_args()
     if not o.short and o.long is None and o.cell is None:

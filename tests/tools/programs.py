@@ -3,9 +3,11 @@
 import asyncio
 import os
 import pathlib
+import random
 import re
 import shlex
 import signal
+import socket
 import struct
 import time
 
@@ -34,6 +36,22 @@ def tail(path, lines=12):
         return ''
 
 
+def quiet_port():
+    """One of 127.0.0.1 that is free and stays it: below those that the kernel gives to whoever
+    connects, an edge that tries again and again among them. With one of those, it would happen that
+    a server that was killed finds its port taken when it comes back."""
+    first = int(open('/proc/sys/net/ipv4/ip_local_port_range').read().split()[0])
+    for _ in range(100):
+        port = random.SystemRandom().randrange(5000, max(first, 10000))
+        with socket.socket() as probe:
+            try:
+                probe.bind(('127.0.0.1', port))
+                return port
+            except OSError:
+                continue
+    return 0
+
+
 class Server:
     """se-serverd, which may be ended and started again at the same addresses."""
     started = 0
@@ -44,7 +62,8 @@ class Server:
         self.stat = 'exact.%d.%d' % (os.getpid(), Server.started)
         self.program, self.options, self.patience = tools / 'se-serverd', options, patience
         self.log = work / (self.name + '.log')
-        self.url = {'tcp': 'tcp://127.0.0.1:0', 'ipc': 'ipc://%s/%s.ipc' % (work, self.name),
+        self.url = {'tcp': 'tcp://127.0.0.1:%d' % quiet_port(),
+                    'ipc': 'ipc://%s/%s.ipc' % (work, self.name),
                     'shm': 'shm://%s/%s.shm' % (work, self.name)}
         self.process = None
         self.starts = 0

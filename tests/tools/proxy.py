@@ -4,6 +4,8 @@ import asyncio
 import socket
 import struct
 
+from programs import quiet_port
+
 
 class Proxy:
     """Between edges and a server; its own port stays the same while the server's may change."""
@@ -22,7 +24,8 @@ class Proxy:
         self._listener = None
 
     async def start(self):
-        self._listener = await asyncio.start_server(self._accept, '127.0.0.1', self.port or 0)
+        self._listener = await asyncio.start_server(self._accept, '127.0.0.1',
+                                                    self.port or quiet_port())
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def _accept(self, reader, writer):

@@ -348,6 +348,34 @@ endings() {
     checks=$((checks + 6))
 }
 
+# comes_back_as CODE PATTERN ARGUMENT...: a server dies in the middle of an answer, and one with
+# these settings takes its place. What was written stays, and is what was wanted.
+comes_back_as() {
+    wants=$1 pattern=$2
+    shift 2
+    "$program" --server "$url" -d "$draft" -p 'The fox' -n 400 --temp 0.7 --ids-out --ignore-eos \
+        --retry 100ms --speculate on >"$work/text" 2>"$work/err" &
+    writer=$!
+    {
+        head -c 200
+        stop
+        serve --max-sessions 1 "$@"
+        cat
+    } <"$work/text" >"$work/out"
+    wait $writer
+    code=$?
+    checks=$((checks + 1))
+    [ $code = "$wants" ] && grep -Eq "$pattern" "$work/err" ||
+        fault "a server that comes back with $*: $code, $(cat "$work/err")"
+    python3 - "$work/out" "$work/wanted" $code <<'PY' || fault "comes back with $*: another text"
+import sys
+out, wanted = (open(path).read() for path in sys.argv[1:3])
+ids = out.split()
+assert out[-1] == '\n' and len(ids) > 20 and ids == wanted.split()[:len(ids)], out
+assert sys.argv[3] != '0' or out == wanted, len(ids)
+PY
+}
+
 # Servers that are not there, not ours, full, or gone in the middle of it.
 servers() {
     for form in '' --json; do
@@ -379,9 +407,18 @@ servers() {
     wait $writer || fault "a server that comes back: $?, $(cat "$work/err")"
     cmp -s "$work/out" "$work/wanted" || fault 'a server that comes back: another text'
 
+    # The other one takes less, or is not the same.
+    comes_back_as 0 'connected again' --max-nodes 2
+    comes_back_as 1 'se-run: a text of [0-9]+ ids is longer than the context of 20$' --context 20
+    stop
+    serve --max-sessions 1
+    comes_back_as 4 'the server came back with another model' --weights q8
+    stop
+    serve --max-sessions 1
+
     # It dies and none comes back: what was written stays, on its line, and so do the records.
     "$program" --server "$url" -d "$draft" -p 'The fox' -n 400 --temp 0.7 --ids-out --ignore-eos \
-        --give-up 300ms --result "$work/records" >"$work/text" 2>"$work/err" &
+        --give-up 2s --result "$work/records" >"$work/text" 2>"$work/err" &
     writer=$!
     {
         head -c 20
@@ -390,7 +427,7 @@ servers() {
     } <"$work/text" >"$work/out"
     wait $writer
     code=$?
-    [ $code = 3 ] && grep -q 'no server for 0.3 s$' "$work/err" ||
+    [ $code = 3 ] && grep -q 'no server for 2\.[0-9] s$' "$work/err" ||
         fault "a server that does not come back: $code, $(cat "$work/err")"
     python3 - "$work/out" "$work/wanted" "$work/records" <<'PY' || fault 'what came of an answer is lost'
 import json, sys
@@ -402,7 +439,7 @@ assert sum(record['num_accepted_tokens'] for record in records) == len(ids)
 PY
     serve --max-sessions 1
     "$program" --server "$url" -d "$draft" --dataset "$work/four" -n 300 --ignore-eos --json \
-        --ids-out --give-up 300ms --result "$work/records" >"$work/out" 2>"$work/err" &
+        --ids-out --give-up 2s --result "$work/records" >"$work/out" 2>"$work/err" &
     writer=$!
     await 60 grep -q '"req_idx":1,' "$work/records" || fault "a dataset: $(cat "$work/err")"
     stop
