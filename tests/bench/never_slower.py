@@ -3,16 +3,18 @@
 """Never slower, with real programs: the same prompts through one server, plain (--speculate off),
 left to itself (auto) and always drafting (on).
 
-    never_slower.py [--turns N] [--answers N] [--tokens N] [--samples FILE] [SITUATION...]
+    never_slower.py [--pin] [--turns N] [--answers N] [--tokens N] [--samples FILE] [SITUATION...]
 
 The three take turns and change their order each turn; no sample is dropped. A sample is the
 tokens per second of one run of se-run over all its answers, or with several clients the mean of
 theirs; the table shows the median and the range. Every text must be the same in all three. Edges
-and server share this machine, so what drafts takes from what verifies: in a real pair it does not.
+and server share this machine, so what drafts takes from what verifies. In a real pair it does not:
+--pin gives the server one processor of its own, and the edges the others.
 """
 import argparse
 import asyncio
 import json
+import os
 import pathlib
 import shutil
 import statistics
@@ -38,19 +40,32 @@ SITUATIONS = {
 }
 
 
+def others():
+    """Processors that are not the server's."""
+    return sorted(os.sched_getaffinity(0))[1:]
+
+
+def pin(pid):
+    for task in os.listdir('/proc/%d/task' % pid):
+        os.sched_setaffinity(int(task), {min(os.sched_getaffinity(0))})
+
+
 class Client:
     """One se-run; its answers are read when it has ended."""
 
-    def __init__(self, o, url, draft, mode, number, of):
+    def __init__(self, o, url, draft, mode, number, answers):
         self.command = [str(o.tools / 'se-run'), '--server', url, '--draft', str(draft),
                         '--dataset', str(PROMPTS), '--offset', str(number % 40), '--stride',
-                        str(of), '--max-requests', str(o.answers), '-n', str(o.tokens),
+                        str(max(1, 40 // answers)), '--max-requests', str(answers), '-n',
+                        str(o.tokens),
                         '--temp', str(o.temp), '--seed', '7', '--ignore-eos', '--speculate', mode,
                         '--threads', '1', '--json', '--quiet']
+        # The proxy, this program, stays with the edges: it is part of the way.
+        self.pinned = ['taskset', '-c', ','.join(map(str, others()))] if o.pin else []
 
     async def run(self):
         process = await asyncio.create_subprocess_exec(
-            *self.command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+            *self.pinned, *self.command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
         out, err = await process.communicate()
         if process.returncode:
             raise Fault('%s\nended with %d: %s' % (' '.join(self.command), process.returncode,
@@ -68,7 +83,8 @@ class Client:
 
 async def sample(o, url, draft, mode, clients):
     """Tokens per second, tokens per round, texts."""
-    runs = [Client(o, url, draft, mode, i, max(1, 40 // o.answers)) for i in range(clients)]
+    answers = o.answers if clients == 1 else 1
+    runs = [Client(o, url, draft, mode, i, answers) for i in range(clients)]
     await asyncio.gather(*(run.run() for run in runs))
     summary = [answer['summary'] for run in runs for answer in run.answers]
     return (statistics.mean(run.rate() for run in runs),
@@ -115,6 +131,7 @@ async def measure(o, server, models, name, keep):
 async def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--tools', type=pathlib.Path, default=ROOT / 'build/tools')
+    parser.add_argument('--pin', action='store_true', help='the server has a processor of its own')
     parser.add_argument('--turns', type=int, default=9)
     parser.add_argument('--answers', type=int, default=4)
     parser.add_argument('--tokens', type=int, default=128)
@@ -133,6 +150,8 @@ async def main():
     try:
         make_random(o.tools, models['tales-draft'], models['random'])
         await server.start()
+        if o.pin:
+            pin(server.process.pid)
         print('| situation | plain, tok/s | auto | on | auto over plain, turn by turn '
               '| tokens a round (on) |\n|---|--:|--:|--:|--:|--:|', flush=True)
         for name in o.situation or SITUATIONS:
