@@ -57,7 +57,7 @@ static const char *pace_text(const struct se_host_facts *f, char line[LINE_B])
     size_t len = 0;
     line[0] = '\0';
     for (uint32_t rows = 1; rows <= f->max_rows && rows <= 256 && len < LINE_B; rows *= 4)
-        len += (size_t)snprintf(line + len, LINE_B - len, "%s%" PRIu32 ": %.3g", len ? ", " : "",
+        len += (size_t)snprintf(line + len, LINE_B - len, "%s%" PRIu32 ": %.2f", len ? ", " : "",
                                 rows, (double)se_pace_ns(&f->pace, rows) * 1e-6);
     return line;
 }
