@@ -26,7 +26,7 @@ const struct se_conf_row se_serverd_rows[] = {
       "folder of the target model, as Hugging Face lays it out" },
     { "listen", 'l', SE_CONF_TEXT, AT(listen), "tcp://127.0.0.1:7077", 0, 0, "URL[,URL]",
       "where edges find it: tcp://HOST:PORT (* for every address of this machine), ipc:///PATH, "
-      "shm:///PATH; several with commas between" },
+      "shm:///PATH, rdma://HOST:PORT; several with commas between" },
     { "insecure", 0, SE_CONF_FLAG, AT(insecure), NULL, 0, 0, NULL,
       "listen where other machines can reach it, though anybody there may connect and read along" },
     SE_RIG_OPTION_ROWS(struct se_serverd_settings, rig),

@@ -25,7 +25,7 @@ const struct se_conf_row se_run_rows[] = {
       "write a file with every setting at its default, and leave", SE_CONF_ARGS_ONLY },
 
     { "server", 0, SE_CONF_TEXT, AT(server), NULL, 0, 0, "URL",
-      "where the server is: tcp://HOST:PORT, ipc:///PATH, shm:///PATH" },
+      "where the server is: tcp://HOST:PORT, ipc:///PATH, shm:///PATH, rdma://HOST:PORT" },
     { "local", 0, SE_CONF_FLAG, AT(local), NULL, 0, 0, NULL,
       "no server: the target runs in this process (--model)" },
     { "model", 'm', SE_CONF_TEXT, AT(model), NULL, 0, 0, "DIR",

@@ -8,7 +8,7 @@
 
 #include "transport/link.h"
 
-enum { SE_JOINT_MAX = 4 };
+enum { SE_JOINT_MAX = 5 };
 
 /* Takes the n members on 0, 1 <= n <= SE_JOINT_MAX; on -errno they are still the caller's. All
  * of them have arm. */

@@ -12,17 +12,20 @@
 #include "runtime/base/err.h"
 #include "transport/joint.h"
 #include "transport/loop.h"
+#include "transport/rdma.h"
 #include "transport/shm.h"
 #include "transport/zmq.h"
 
 static const struct {
     const char *scheme;
     const struct se_link_ops *ops;
+    const char *needs;
 } kinds[] = {
-    { "loop", &se_loop_ops },
-    { "shm", &se_shm_ops },
-    { "tcp", &se_zmq_ops },
-    { "ipc", &se_zmq_ops },
+    { "loop", &se_loop_ops, "" },
+    { "shm", &se_shm_ops, "" },
+    { "tcp", &se_zmq_ops, "ZeroMQ (libzmq)" },
+    { "ipc", &se_zmq_ops, "ZeroMQ (libzmq)" },
+    { "rdma", &se_rdma_ops, "RDMA (librdmacm, libibverbs)" },
 };
 enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]), SCHEMES_B = 64, LOOKS = 16 };
 static const char after_scheme[] = "://";
@@ -71,8 +74,8 @@ static int find_kind(const char *url, const char *end, const struct se_link_ops 
         if (strlen(kinds[i].scheme) != len_scheme || memcmp(kinds[i].scheme, url, len_scheme) != 0)
             continue;
         if (kinds[i].ops->listen == NULL)
-            return se_fail(-EPROTONOSUPPORT, "'%.*s': this build has no ZeroMQ; there is %s", len,
-                           url, se_link_schemes(there, sizeof(there)));
+            return se_fail(-EPROTONOSUPPORT, "'%.*s': this build has no %s; there is %s", len, url,
+                           kinds[i].needs, se_link_schemes(there, sizeof(there)));
         if (mark + sizeof(after_scheme) - 1 == end)
             return se_fail(-EINVAL, "'%.*s' has no address", len, url);
         *out = kinds[i].ops;
@@ -286,3 +289,8 @@ void se_link_fini(struct se_link *link)
 }
 
 const char *se_link_url(const struct se_link *link) { return link->ops->url(link); }
+
+const char *se_link_trouble(const struct se_link *link)
+{
+    return link->ops->trouble != NULL ? link->ops->trouble(link) : NULL;
+}

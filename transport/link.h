@@ -122,6 +122,9 @@ struct se_link_ops {
     /* The URL to connect to, with the port that was chosen for port 0 ("tcp://...:0"); of a
      * server that listens on several, all of them. */
     const char *(*url)(const struct se_link *link);
+
+    /* (optional) Edge: why there is no connection, in words for the user; NULL: nobody knows. */
+    const char *(*trouble)(const struct se_link *link);
 };
 
 /* Each link begins with this. */
@@ -142,14 +145,14 @@ void se_link_base_fini(struct se_link *link);
 void se_link_watch(struct se_link_sleep *sleep, int fd);
 
 /* By URL: "loop://NAME", in one process; "shm:///PATH", in one machine; "tcp://HOST:PORT", HOST
- * a name, an IPv4 address, an IPv6 address in brackets, or, to listen, "*"; "ipc:///PATH". A
- * server may listen on several URLs, separated by commas, and of all kinds but loop.
+ * a name, an IPv4 address, an IPv6 address in brackets, or, to listen, "*"; "ipc:///PATH";
+ * "rdma://HOST:PORT", see transport/rdma_url.h. A server may listen on several URLs, separated by commas, and of all kinds but loop.
  * -EPROTONOSUPPORT for a scheme that nobody knows or that is not built in, -EINVAL for a URL
  * that cannot be read. */
 int se_link_listen(struct se_link **out, const char *url, const struct se_link_options *options);
 int se_link_connect(struct se_link **out, const char *url, const struct se_link_options *options);
 
-/* The schemes there are, "loop, shm, tcp, ipc". */
+/* The schemes there are, "loop, shm, tcp, ipc, rdma". */
 const char *se_link_schemes(char *buffer, size_t size_b);
 
 /* The operations, after what is common to all has been checked: an empty frame is -EINVAL, one
@@ -171,5 +174,6 @@ void se_link_close(struct se_link *link);
 int se_link_drain(struct se_link *link, uint64_t ns);
 void se_link_fini(struct se_link *link); /* NULL is fine */
 const char *se_link_url(const struct se_link *link);
+const char *se_link_trouble(const struct se_link *link);
 
 #endif

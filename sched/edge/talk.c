@@ -644,9 +644,10 @@ static int give_up(const struct se_talk *t, uint64_t now_ns)
     uint64_t since_ns = t->heard_ns > t->hold_ns ? t->heard_ns : t->hold_ns;
     if (!misses_server(t) || now_ns < since_ns || now_ns - since_ns < t->o->give_up_ns)
         return 0;
-    return se_fail(SE_EDGE_UNREACHABLE, "%s: %s for %.1f s", se_link_url(t->o->link),
+    const char *trouble = t->joined ? NULL : se_link_trouble(t->o->link);
+    return se_fail(SE_EDGE_UNREACHABLE, "%s: %s for %.1f s%s%s", se_link_url(t->o->link),
                    t->joined ? "the server does not answer" : "there is no server",
-                   (double)(now_ns - since_ns) * 1e-9);
+                   (double)(now_ns - since_ns) * 1e-9, trouble ? ": " : "", trouble ? trouble : "");
 }
 
 int se_talk_work(struct se_talk *t, uint64_t now_ns, struct se_talk_result *result)

@@ -31,8 +31,10 @@ ROOMS = {
 OUTSIDE = {
     'ck_*.h': ['sched'],
     'histedit.h': ['tools'],
+    'infiniband/*.h': ['transport'],
     'jansson.h': ['runtime/text', 'runtime/model', 'tools'],
     'pcre2.h': ['runtime/text'],
+    'rdma/*.h': ['transport'],
     'utf8proc.h': ['runtime/text'],
     'yaml.h': ['runtime/base'],
     'zmq.h': ['transport'],

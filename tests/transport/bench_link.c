@@ -2,6 +2,7 @@
 /* bench_link - round trips of one frame over each link.
  *
  *   bench_link [--json] [-n TRIPS] [-b BYTES] [KIND...]      loop, shm, ipc, tcp: all, one by one
+ *   SE_BENCH_RDMA=ADDRESS bench_link rdma                  an address of an RDMA device
  *
  * The server is a thread of this process for loop and a process of its own for the others. It
  * sends back what it gets. "spin": both ends look until something is there; "sleep": both
@@ -43,6 +44,8 @@ static void url_of(const char *kind, char *url)
         snprintf(url, URL_B, "loop://bench");
     else if (strcmp(kind, "tcp") == 0)
         snprintf(url, URL_B, "tcp://127.0.0.1:0");
+    else if (strcmp(kind, "rdma") == 0)
+        snprintf(url, URL_B, "rdma://%s:0", getenv("SE_BENCH_RDMA"));
     else
         snprintf(url, URL_B, "%s://%s/%s", kind, folder, kind);
 }
@@ -278,6 +281,7 @@ int main(int argc, char **argv)
         { "ipc", "spin", LIMIT_NS, 5000 },    { "tcp", "spin", LIMIT_NS, 5000 },
         { "loop", "sleep", 0, 20000 },        { "shm", "sleep", 0, 20000 },
         { "ipc", "sleep", 0, 20000 },         { "tcp", "sleep", 0, 20000 },
+        { "rdma", "spin", LIMIT_NS, 5000 },   { "rdma", "sleep", 0, 5000 },
     };
     int at = 1, failed = 0;
     for (; at < argc && argv[at][0] == '-'; at++) {
@@ -299,6 +303,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct row row = rows[i];
         row.trips = trips ? trips : row.trips;
+        if (strcmp(row.kind, "rdma") == 0 && getenv("SE_BENCH_RDMA") == NULL)
+            continue;
         if (is_wanted(row.kind, argv + at, argc - at))
             failed += bench(&row);
     }

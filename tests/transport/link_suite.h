@@ -13,6 +13,7 @@ struct link_suite {
                       * URLs each edge takes the next */
     bool farewell;   /* an edge receives all that was sent, though the server has left */
     uint32_t room;   /* frames of 60,000 bytes that fit into a queue at least; 0: 16 */
+    bool refuses;    /* an edge too many is not even JOINED */
     uint64_t spin_ns;
     /* (optional) A link that stands before the given one, which becomes part of it. */
     struct se_link *(*wrap)(struct se_link *link);
@@ -31,5 +32,9 @@ const char *link_suite_url(const struct se_link *server, uint32_t i);
 /* Receives what comes next, however long it takes, but not longer than a test may. Fails the
  * test when it is not what is expected; the frame, where there is one, is the caller's. */
 struct se_frame *link_suite_expect(struct se_link *link, int outcome, se_link_peer *peer);
+
+/* The same for an edge's JOINED, with a server that lets in only while it is looked after; what
+ * that one has to say it says later. */
+void link_suite_await_joined(struct se_link *edge, struct se_link *server);
 
 #endif

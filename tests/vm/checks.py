@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What needs a kernel with RDMA, and networks that lose and delay. Runs inside tests/vm/vm.sh.
+
+  checks.py [--build DIR] [--short] [NAME...]      all checks, or these
+
+Real programs on both sides of the cable, rxe_a and rxe_b; every text is held against what the
+target writes alone (se-model). netem acts on both ends, so that a delay is half a round trip.
+"""
+import argparse
+import asyncio
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / 'tools'))
+from programs import ROOT, Edge, Expected, Fault, Server, tail, until
+
+PATIENCE = 120
+# Emulated processors are slow at floating point, so the target is the small model, in 8 bits, and
+# drafts come from the text itself but for the first edge's.
+TARGET = DRAFT = ROOT / 'models/tales-draft'
+SERVER = ['--weights', 'q8', '--max-rows', '16', '--max-nodes', '8', '--max-batch', '8',
+          '--park', '20s', '--insecure']
+# A lost packet is sent again after 4.096 us * 2^14, 67 ms; else the kernel's usual half second.
+RDMA = 'rdma://10.77.0.2:7077?ack_timeout=14'
+
+
+def run(*words):
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+
+
+def cable(*how):
+    """Sets what netem does at both ends; nothing without words."""
+    for end in 'ra', 'rb':
+        subprocess.run(['tc', 'qdisc', 'del', 'dev', end, 'root'], stderr=subprocess.DEVNULL)
+        if how:
+            run('tc', 'qdisc', 'add', 'dev', end, 'root', 'netem', *how)
+
+
+class Bench:
+    """A server at one end and what it is asked from the other."""
+
+    def __init__(self, tools, work):
+        self.tools, self.work = tools, work
+        self.expected = Expected(tools, PATIENCE)
+
+    async def server(self):
+        server = Server(self.tools, self.work, ['--model', str(TARGET), *SERVER], PATIENCE)
+        server.url['tcp'] = 'tcp://10.77.0.2:7078'
+        server.url['rdma'] = RDMA
+        await server.start()
+        return server
+
+    def edge(self, url, number, n, temp, seed, draft):
+        return Edge(self.tools, [
+            '--server', url, '--draft', draft, '--tokenizer', str(TARGET), '-n', str(n),
+            '--max-budget', '6', '--max-beam-len', '4',
+            '--dataset', str(ROOT / 'models/prompts.jsonl'), '--offset', str(number),
+            '--max-requests', '1', '--ids-out', '--temp', temp, '--seed', str(seed), '--threads', '1',
+            '--speculate', 'on', '--retry', '500ms', '--give-up', '%ds' % PATIENCE])
+
+    async def exact(self, url, edges, n, event=None):
+        """Edges at once, and an event when half of the tokens are there. How long it took."""
+        rng, pairs = random.Random(len(url) * n), []
+        for i in range(edges):
+            temp, seed, number = rng.choice(['0', '0.7', '1.0']), i + 1, rng.randrange(40)
+            wanted = await self.expected.answer(TARGET, number, n, ['--weights', 'q8', '--temp', temp,
+                                                                   '--seed', str(seed)])
+            pairs.append((self.edge(url, number, n, temp, seed, 'ngram' if i else str(DRAFT)),
+                          wanted[:n]))
+        began = time.monotonic()
+        tasks = [asyncio.ensure_future(edge.run()) for edge, _ in pairs]
+        try:
+            if event:
+                total = sum(len(wanted) for _, wanted in pairs)
+                await until(lambda: sum(e.tokens for e, _ in pairs) >= total / 3 or
+                            all(e.code is not None for e, _ in pairs), PATIENCE, 'a third of the texts')
+                await event()
+            await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE)
+        except asyncio.TimeoutError:
+            raise Fault('not over within %d s\n%s' % (PATIENCE, self.words(pairs))) from None
+        finally:
+            for edge, _ in pairs:
+                edge.signal(9)
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for edge, wanted in pairs:
+            if edge.code != 0 or edge.answers() != [wanted]:
+                raise Fault('exit %s\n  have %s\n  want %s\n%s' %
+                            (edge.code, edge.answers(), [wanted], self.words([(edge, wanted)])))
+        return '%d texts, %d tokens, %.1f s' % (edges, sum(len(w) for _, w in pairs),
+                                                time.monotonic() - began)
+
+    @staticmethod
+    def words(pairs):
+        return '\n'.join('%s\n%s' % (e.shown_command(), e.err.decode()[-800:]) for e, _ in pairs)
+
+
+# ---- the checks: what they are called, what they do
+
+async def over(bench, server, scheme, edges, n, *how):
+    cable(*how)
+    return await bench.exact(RDMA if scheme == 'rdma' else server.url['tcp'], edges, n)
+
+
+async def killed(bench, server, edges, n, *how):
+    cable(*how)
+    async def event():
+        await server.kill()
+        await server.start()
+    return await bench.exact(RDMA, edges, n, event)
+
+
+async def unplugged(bench, server, edges, n):
+    """For longer than silence may last: both ends give the connection up."""
+    cable()
+    async def event():
+        cable('loss', '100%')
+        await asyncio.sleep(9)
+        cable()
+    return await bench.exact(RDMA, edges, n, event)
+
+
+async def told(bench, server):
+    """What a user reads who cannot get there."""
+    cable()
+    said = []
+    for url, words in (('rdma://10.77.0.2:7999', 'no server listens on that port'),
+                       ('rdma://10.77.0.9:7077', 'no RDMA device of this machine has a way there'),
+                       ('rdma://10.77.0.2:7077?device=mlx5_0', "no RDMA device 'mlx5_0', but rxe_a, rxe_b"),
+                       ('rdma://10.77.0.2:7077?retry=9', 'from 0 to 7')):
+        edge = Edge(bench.tools, ['--server', url, '--draft', str(DRAFT), '--tokenizer', str(TARGET),
+                                  '-p', 'Once', '-n', '4', '--give-up', '4s'])
+        await asyncio.wait_for(edge.run(), PATIENCE)
+        if edge.code == 0 or words not in edge.err.decode():
+            raise Fault('%s: exit %s, and not "%s" in: %s' % (url, edge.code, words, edge.err.decode()))
+        said.append(edge.err.decode().strip().splitlines()[-1])
+    cable('loss', '100%')
+    edge = Edge(bench.tools, ['--server', RDMA, '--draft', str(DRAFT), '--tokenizer', str(TARGET),
+                              '-p', 'Once', '-n', '4', '--give-up', '12s'])
+    await asyncio.wait_for(edge.run(), PATIENCE)
+    cable()
+    said.append(edge.err.decode().strip().splitlines()[-1])
+    return '\n      '.join(said)
+
+
+def loss(percent):
+    return ['loss', '%g%%' % percent] if percent else []
+
+
+def checks(short):
+    n, edges = (16, 2) if short else (48, 3)
+    yield 'rdma', lambda b, s: over(b, s, 'rdma', edges, n)
+    yield 'rdma, loss 1%', lambda b, s: over(b, s, 'rdma', edges, n, *loss(1))
+    yield 'rdma, server killed', lambda b, s: killed(b, s, edges, max(n, 32))
+    if short:
+        yield 'tcp, 14 ms, loss 1%', lambda b, s: over(b, s, 'tcp', edges, n, 'delay', '7ms', *loss(1))
+        return
+    yield 'rdma, 10 ms, loss 1%', lambda b, s: over(b, s, 'rdma', edges, n, 'delay', '5ms', *loss(1))
+    yield 'rdma, server killed, loss 1%', lambda b, s: killed(b, s, edges, n, *loss(1))
+    yield 'rdma, cable pulled for 9 s', lambda b, s: unplugged(b, s, edges, 64)
+    yield 'rdma, what is said', told
+    for ms in 14, 50:
+        for percent in 0, 1, 2:
+            yield ('tcp, %d ms, loss %d%%' % (ms, percent), lambda b, s, ms=ms, percent=percent: over(
+                b, s, 'tcp', edges, n, 'delay', '%gms' % (ms / 2), *loss(percent)))
+
+
+async def run_checks(o, work):
+    bench, failed = Bench(o.build / 'tools', work), 0
+    server = await bench.server()
+    for name, check in checks(o.short):
+        if o.names and name not in o.names:
+            continue
+        try:
+            print('  ok       %s: %s' % (name, await check(bench, server)), flush=True)
+        except Fault as fault:
+            failed += 1
+            print('  FAILED   %s: %s\n%s' % (name, fault, tail(server.log)), flush=True)
+    cable()
+    try:
+        await server.leave()
+    finally:
+        await server.remove()
+    return failed
+
+
+def conformance(o):
+    """The suite of links, over real verbs; every connection with rnr_retry=0."""
+    began = time.monotonic()
+    words = [o.build / 'tests/transport/test_rdma', *(['--short'] if o.short else [])]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print('  %s conformance over rdma: %.1f s' % ('ok      ' if done.returncode == 0 else 'FAILED  ',
+                                               time.monotonic() - began))
+    shown = [line for line in done.stdout.splitlines() if done.returncode or line.startswith('    ')]
+    print('\n'.join(shown), flush=True)
+    return done.returncode != 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--build', type=pathlib.Path, default=ROOT / 'build')
+    parser.add_argument('--short', action='store_true', help='for every change')
+    parser.add_argument('names', nargs='*', help='of checks; "conformance" is one')
+    o = parser.parse_args()
+    if not os.path.exists('/sys/class/infiniband/rxe_b'):
+        print('skipped: no rxe_b: this runs inside tests/vm/vm.sh')
+        return 77
+    failed = 0
+    if not o.names or 'conformance' in o.names:
+        failed += conformance(o)
+    if o.names != ['conformance']:
+        with tempfile.TemporaryDirectory(prefix='vm.') as work:
+            failed += asyncio.run(run_checks(o, pathlib.Path(work)))
+    print('%d failed' % failed)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
