@@ -618,7 +618,7 @@ static void on_joined(struct se_talk *t)
 static void on_gone(struct se_talk *t)
 {
     t->joined = false;
-    if (se_talk_waits(t) && !t->told_down) {
+    if (t->wanted && !t->told_down) {
         note(t, "the connection is lost; trying again");
         t->told_down = true;
     }

@@ -358,8 +358,10 @@ comes_back_as() {
     writer=$!
     {
         head -c 200
+        kill -STOP $writer # else a fast one has written it all by then
         stop
         serve --max-sessions 1 "$@"
+        kill -CONT $writer
         cat
     } <"$work/text" >"$work/out"
     wait $writer
@@ -399,7 +401,9 @@ servers() {
     writer=$!
     {
         head -c 20
+        kill -STOP $writer
         stop
+        kill -CONT $writer
         await 20 grep -q 'connection is lost' "$work/err" || fault "not told: $(cat "$work/err")"
         serve --max-sessions 1
         cat
