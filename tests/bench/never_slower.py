@@ -3,7 +3,7 @@
 """Never slower, with real programs: the same prompts through one server, plain (--speculate off),
 left to itself (auto) and always drafting (on).
 
-    never_slower.py [--pin] [--turns N] [--answers N] [--tokens N] [--samples FILE] [SITUATION...]
+    never_slower.py [--pin] [--modes off,auto] [--turns N] [--answers N] [--tokens N] [--samples FILE] [SITUATION...]
 
 The three take turns and change their order each turn; no sample is dropped. A sample is the
 tokens per second of one run of se-run over all its answers, or with several clients the mean of
@@ -105,9 +105,10 @@ async def measure(o, server, models, name, keep):
         proxy.way = way
         await proxy.start()
         url = 'tcp://127.0.0.1:%d' % proxy.port
-    rates, per_round, texts = {m: [] for m in MODES}, {m: [] for m in MODES}, None
+    rates, per_round, texts = {m: [] for m in o.modes}, {m: [] for m in o.modes}, None
     for turn in range(o.turns + 1):
-        for mode in MODES[turn % 3:] + MODES[:turn % 3]:
+        first = turn % len(o.modes)
+        for mode in o.modes[first:] + o.modes[:first]:
             rate, each, said = await sample(o, url, models[draft], mode, clients)
             if texts is not None and said != texts:
                 raise Fault('%s, %s: the text is another' % (name, mode))
@@ -123,15 +124,17 @@ async def measure(o, server, models, name, keep):
     if proxy:
         await proxy.close()
     pairs = [a / b for a, b in zip(rates['auto'], rates['off'])]
-    print('| %s | %s | **%.3f** (%.3f - %.3f) | %.2f |'
-          % (name, ' | '.join(span(rates[m]) for m in MODES), statistics.median(pairs),
-             min(pairs), max(pairs), statistics.median(per_round['on'])), flush=True)
+    quarter = statistics.quantiles(pairs, n=4) if len(pairs) > 1 else pairs * 3
+    print('| %s | %s | **%.3f** (%.3f - %.3f) | %.3f - %.3f |'
+          % (name, ' | '.join(span(rates[m]) for m in o.modes), statistics.median(pairs),
+             quarter[0], quarter[2], min(pairs), max(pairs)), flush=True)
 
 
 async def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--tools', type=pathlib.Path, default=ROOT / 'build/tools')
     parser.add_argument('--pin', action='store_true', help='the server has a processor of its own')
+    parser.add_argument('--modes', default='off,auto,on', help='off and auto at least')
     parser.add_argument('--turns', type=int, default=9)
     parser.add_argument('--answers', type=int, default=4)
     parser.add_argument('--tokens', type=int, default=128)
@@ -139,6 +142,9 @@ async def main():
     parser.add_argument('--samples', help='every sample, a JSON object a line')
     parser.add_argument('situation', nargs='*', metavar='SITUATION')
     o = parser.parse_args()
+    o.modes = tuple(o.modes.split(','))
+    if not {'off', 'auto'} <= set(o.modes) <= set(MODES):
+        parser.error('--modes: off,auto or off,auto,on')
     unknown = [name for name in o.situation if name not in SITUATIONS]
     if unknown:
         parser.error('there is no "%s", but: %s' % (unknown[0], '; '.join(SITUATIONS)))
@@ -152,8 +158,8 @@ async def main():
         await server.start()
         if o.pin:
             pin(server.process.pid)
-        print('| situation | plain, tok/s | auto | on | auto over plain, turn by turn '
-              '| tokens a round (on) |\n|---|--:|--:|--:|--:|--:|', flush=True)
+        print('| situation, tok/s | %s | auto over plain, turn by turn (quartiles) | range |\n|---%s|'
+              % (' | '.join(o.modes), '|--:' * (len(o.modes) + 2)), flush=True)
         for name in o.situation or SITUATIONS:
             await measure(o, server, models, name, keep)
     finally:
