@@ -8,7 +8,7 @@
 
 #include "runtime/base/hist.h"
 #include "sched/server/session.h"
-#include "tools/bench_link.h"
+#include "tools/bench_url.h"
 #include "tools/crowd_server.h"
 #include "tools/herd.h"
 #include "tools/se_bench.h"
@@ -193,7 +193,7 @@ static int run(const void *values, char **argument)
     (void)argument;
     memset(&b, 0, sizeof b);
     b.o = values;
-    int r = se_bench_link(b.o->link, b.url, sizeof b.url);
+    int r = se_bench_url(b.o->link, b.url, sizeof b.url);
     if (r != 0)
         return r;
     if (strncmp(b.url, "loop:", 5) == 0)

@@ -12,7 +12,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/hist.h"
-#include "tools/bench_link.h"
+#include "tools/bench_url.h"
 #include "tools/flock.h"
 #include "tools/hollow_server.h"
 #include "tools/se_bench.h"
@@ -322,7 +322,7 @@ static int run(const void *values, char **argument)
     (void)argument;
     memset(&b, 0, sizeof b);
     b.o = values;
-    int r = se_bench_link(b.o->link, b.url, sizeof b.url);
+    int r = se_bench_url(b.o->link, b.url, sizeof b.url);
     if (r != 0)
         return r;
     se_flock_tree_draw(&b.tree, (uint32_t)b.o->nodes + 1, b.o->seed);

@@ -36,6 +36,91 @@ usage() {
     fi
 }
 
+link_usage() {
+    shows '^  link +URL ' --help
+    shows '^Usage: se-bench link URL ' link --help
+    told_by_manual "$root/docs/man/se-bench.1" link
+    refuses 2 'URL is missing' link
+    refuses 2 "link: 'pigeon' is none of" link pigeon
+    refuses 1 'pigeon' link pigeon://here
+    refuses 2 'size.*out of range' link loop --size 65537
+    refuses 2 "gap: '1' has no unit" link loop --gap 1
+    refuses 2 'not up to 4 times' link loop --gap 1ms,2ms,3ms,4ms,5ms
+    refuses 2 'pin: one processor for each end' link shm --pin 0
+    refuses 1 'cannot run on processor 1023' link shm --pin 1023,1023
+    refuses 2 'the one end, and connect the other' link shm --serve --connect
+    refuses 2 "'p98>1us' is not like p99>20us" link shm --fail-if 'p98>1us'
+    refuses 2 "'1' has no unit" link shm --fail-if 'p99>1'
+    refuses 2 "no figure 'x': there are connect, first" link shm --fail-if 'x:p99>1us'
+    refuses 2 'needs an earlier run' link shm --fail-if 'ratio>1'
+    refuses 1 'none: No such file' link shm --compare "$work/none"
+    echo '{"back_to_back_us": 1}' >"$work/other"
+    refuses 1 "none of this verb's figures" link shm --compare "$work/other"
+    refuses 1 'not what --json prints' link shm --compare "$0"
+}
+
+# How long it takes is told, not judged.
+link_figures() {
+    cat >"$work/check.py" <<'PY'
+import json, sys
+b = json.load(sys.stdin)
+link, floors, size, compared = sys.argv[1], sys.argv[2].split(), int(sys.argv[3]), sys.argv[4:]
+assert b["url"].startswith(link + "://") and b["bytes"] == size and b["way"] == "round trip", b
+keys = ["connect"]
+for way in [""] + [floor + "_" for floor in floors]:
+    for key, n in ("first", 1), ("back_to_back", 50), ("gap_1ms", 3), ("gap_100us", 3):
+        t = b[way + key + "_us"]
+        assert t["n"] == n and 0 < t["p50"] <= t["p99"] <= t["p999"] <= t["max"], (way + key, b)
+        keys.append(way + key)
+assert all(b["over_" + floor] > 0 for floor in floors), b
+assert [key for key in b if key.endswith("_us")] == [key + "_us" for key in keys], b
+assert compared == [] or sorted(b["ratio"]) == sorted(keys), b
+PY
+    set -- --rounds 50 --warm-up 20 --gap 1ms,100us --gap-rounds 3
+    for link in $links; do
+        case $link in
+        loop | shm) floors='memory unix' ;;
+        ipc) floors=unix ;;
+        *) floors=tcp ;;
+        esac
+        for size in 1 132 65536; do
+            runs_well link "$link" --size "$size" "$@" --json
+            python3 "$work/check.py" "$link" "$floors" "$size" <"$work/out" ||
+                fault "link $link, $size bytes: $(cat "$work/out")"
+        done
+    done
+    runs_well link shm "$@" --spin --json
+    python3 "$work/check.py" shm memory 132 <"$work/out" || fault "spin: $(cat "$work/out")"
+    mv "$work/out" "$work/earlier"
+    runs_well link shm "$@" --spin --json --compare "$work/earlier" --fail-if 'first:ratio>1e9'
+    python3 "$work/check.py" shm memory 132 compared <"$work/out" ||
+        fault "compared: $(cat "$work/out")"
+    shows '^  back to back .* x [0-9.]+$' link shm "$@" --compare "$work/earlier"
+    shows '^round trips over shm:' link shm "$@" --no-floor
+    grep -q floor "$work/out" && fault 'a floor that nobody wanted'
+    breaks_off 1 'above the limit p99>1ns: back_to_back is [0-9.]+ us' \
+        link shm "$@" --fail-if 'max>1h,p99>1ns'
+    breaks_off 1 'first:max>1ns: first is' link shm "$@" --fail-if 'first:max>1ns'
+}
+
+# Both ends by themselves, as on two machines.
+link_ends() {
+    : >"$work/served"
+    "$program" link "shm://$work/ends" --serve >"$work/served" &
+    server=$!
+    while ! grep -q '^sends back what comes to shm:' "$work/served"; do
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.01
+    done
+    for _ in 1 2; do
+        shows 'the other end is elsewhere' link "shm://$work/ends" --connect --rounds 20 --gap 1ms \
+            --gap-rounds 2
+    done
+    kill -INT "$server"
+    wait "$server"
+    [ $? = 130 ] || fault 'the other end does not end with 130'
+}
+
 # What the format promises: 32 drafted nodes at the vocabulary of Qwen3 in 128 bytes, the answer
 # in 40. How long it takes is told, not judged.
 sizes() {
@@ -177,6 +262,9 @@ PY
 
 try_the_checks
 usage
+link_usage
+link_figures
+link_ends
 sizes
 frames
 if [ "$sched" = yes ]; then
