@@ -146,7 +146,21 @@ PY
     done
 }
 
+# judged KEY ARGUMENT...: an earlier run, a limit that holds, one that does not, in text and JSON
+judged() {
+    key=$1
+    shift
+    runs_well "$@" --json
+    mv "$work/out" "$work/earlier"
+    shows ' x [0-9.]+$' "$@" --compare "$work/earlier" --fail-if "$key:max>1h"
+    shows "\"ratio\": .*\"$key\": [0-9.]+" "$@" --compare "$work/earlier" --json
+    python3 -m json.tool "$work/out" >"$work/pretty" || fault "$*: this is no JSON"
+    breaks_off 1 "limit $key:p50>0: $key is" "$@" --fail-if "$key:p50>0"
+    breaks_off 1 'above the limit max>1ns: ' "$@" --fail-if 'max>1ns'
+}
+
 frames() {
+    judged verify_decode wire --repeat 20
     for type in hello welcome prefill verify result cancel bye ping stats error resume; do
         name=$(printf '%s' "$type" | tr '[:lower:]' '[:upper:]')
         shows "^$name, [0-9]+ bytes, version 1, session [0-9a-f]{16}\$" wire --dump "$corpus/$type"
@@ -225,6 +239,7 @@ PY
     done
     shows 'code alone, one thread' sched --rounds 5 --steps 2 --step 1ms
     shows 'engine on its thread, both spin' sched --rounds 5 --steps 2 --step 1ms --spin
+    judged trip sched --sessions 2 --rounds 5 --steps 2 --step 1ms
     # A text that comes to its end begins anew.
     runs_well sched --sessions 2 --rounds 2000 --steps 1 --step 1ms --json
 }
@@ -249,8 +264,12 @@ PY
             --link "$link" --json
         python3 "$work/check.py" "$link" <"$work/out" || fault "crowd over $link: $(cat "$work/out")"
     done
-    shows 'each idle session has its own: 3 connections' crowd --idle 3 --active 2 --seconds 1 \
-        --link shm
+    mv "$work/out" "$work/earlier"
+    breaks_off 1 'limit shared.beside:ratio>0: shared.beside is [0-9.]+ x the earlier median' \
+        crowd --idle 3 --active 2 --seconds 1 --link shm --compare "$work/earlier" \
+        --fail-if 'own.alone:max>1h,shared.beside:ratio>0'
+    grep -q 'each idle session has its own: 3 connections' "$work/out" ||
+        fault "crowd: $(cat "$work/out")"
     (
         faults=0
         # shellcheck disable=SC3045  # dash and bash know it
