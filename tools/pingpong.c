@@ -21,13 +21,14 @@ static void be_silent(uint64_t ns, bool spin)
     }
 }
 
-static int run_some(se_pingpong_trip *trip, void *of, uint64_t n, bool check, struct se_hist *us)
+static int run_some(se_pingpong_trip *trip, void *of, uint64_t n, bool check, double unit_ns,
+                    struct se_hist *hist)
 {
     for (uint64_t i = 0; i < n; i++) {
         const uint64_t start_ns = se_clock_ns();
         int r = trip(of, check);
-        if (r == 0 && us)
-            r = se_hist_add(us, (double)(se_clock_ns() - start_ns) * 1e-3);
+        if (r == 0 && hist)
+            r = se_hist_add(hist, (double)(se_clock_ns() - start_ns) / unit_ns);
         if (r != 0)
             return se_trace(r);
         if (se_interrupt_came())
@@ -39,15 +40,15 @@ static int run_some(se_pingpong_trip *trip, void *of, uint64_t n, bool check, st
 int se_pingpong_run(se_pingpong_trip *trip, void *of, const struct se_pingpong_plan *plan,
                     struct se_pingpong_times *times)
 {
-    int r = run_some(trip, of, 1, true, &times->first);
+    int r = run_some(trip, of, 1, true, plan->unit_ns, &times->first);
     if (r == 0)
-        r = run_some(trip, of, plan->warm_up, true, NULL);
+        r = run_some(trip, of, plan->warm_up, true, 1, NULL);
     if (r == 0)
-        r = run_some(trip, of, plan->rounds, false, &times->back_to_back);
+        r = run_some(trip, of, plan->rounds, false, plan->unit_ns, &times->back_to_back);
     for (uint32_t g = 0; g < plan->n_gaps && r == 0; g++)
         for (uint64_t i = 0; i < plan->gap_rounds && r == 0; i++) {
             be_silent(plan->gap_ns[g], plan->spin);
-            r = run_some(trip, of, 1, false, &times->gap[g]);
+            r = run_some(trip, of, 1, false, plan->unit_ns, &times->gap[g]);
         }
     return r;
 }

@@ -19,10 +19,11 @@ struct se_pingpong_plan {
     uint64_t gap_rounds; /* after each silence */
     uint64_t gap_ns[SE_PINGPONG_GAPS_MAX];
     uint32_t n_gaps;
-    bool spin; /* through the silences */
+    bool spin;      /* through the silences */
+    double unit_ns; /* of the samples */
 };
 
-struct se_pingpong_times { /* us */
+struct se_pingpong_times { /* in the plan's unit */
     struct se_hist first, back_to_back, gap[SE_PINGPONG_GAPS_MAX];
 };
 

@@ -113,9 +113,11 @@ static void add_floor(struct bench *b, enum se_bare_kind kind, const struct se_p
 static int choose(struct bench *b)
 {
     const struct options *o = b->o;
-    struct se_pingpong_plan plan = {
-        .warm_up = o->warm_up, .rounds = o->rounds, .gap_rounds = o->gap_rounds, .spin = o->spin
-    };
+    struct se_pingpong_plan plan = { .warm_up = o->warm_up,
+                                     .rounds = o->rounds,
+                                     .gap_rounds = o->gap_rounds,
+                                     .spin = o->spin,
+                                     .unit_ns = 1e3 };
     const int r = se_pingpong_gaps(&plan, o->gaps);
     if (r != 0)
         return r;

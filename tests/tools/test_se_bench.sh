@@ -244,6 +244,15 @@ PY
     runs_well sched --sessions 2 --rounds 2000 --steps 1 --step 1ms --json
 }
 
+ring_figures() {
+    shows '^Usage: se-bench ring ' ring --help
+    told_by_manual "$root/docs/man/se-bench.1" ring
+    refuses 2 'pin: one processor for each thread' ring --pin 1
+    refuses 1 'cannot run on processor 1023' ring --pin 1023,1023
+    shows '^back to back rings take [0-9.]+ times' ring --rounds 100
+    judged memory_back_to_back ring --rounds 100 --warm-up 10
+}
+
 crowd_figures() {
     cat >"$work/check.py" <<'PY'
 import json, sys
@@ -288,9 +297,11 @@ sizes
 frames
 if [ "$sched" = yes ]; then
     sched_usage
+    ring_figures
     sched_figures
     crowd_figures
 else
+    refuses 1 'built without the scheduler' ring
     refuses 1 'built without the scheduler' sched
     refuses 1 'built without the scheduler' crowd
 fi
