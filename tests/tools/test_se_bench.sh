@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # se-bench at the command line: what it prints, how it ends, what it says when it cannot.
 #
-#   test_se_bench.sh SE_BENCH ROOT SCHED LINKS
+#   test_se_bench.sh SE_BENCH ROOT SCHED LINKS [SE_SERVERD]
 #
-# SCHED: yes or no, whether there is a scheduler to measure; LINKS: "loop shm tcp ipc", those built.
+# SCHED: yes or no, whether there is a scheduler to measure; LINKS: "loop shm tcp ipc", those built;
+# SE_SERVERD: the server, where there is a scheduler.
 set -u
 export LC_ALL=C
 
@@ -12,6 +13,7 @@ program=$1
 root=$2
 sched=$3
 links=$4
+serverd=${5-}
 corpus=$root/tests/transport/corpus/fuzz_wire
 # shellcheck source=tests/tools/helpers.sh
 . "$root/tests/tools/helpers.sh"
@@ -253,6 +255,51 @@ ring_figures() {
     judged memory_back_to_back ring --rounds 100 --warm-up 10
 }
 
+round_usage() {
+    shows '^  round +URL ' --help
+    shows '^Usage: se-bench round URL ' round --help
+    told_by_manual "$root/docs/man/se-bench.1" round
+    refuses 2 'URL is missing' round
+    refuses 2 'nodes.*out of range' round shm:///x --nodes 1024
+    refuses 1 "'shm' is no URL" round shm
+    refuses 1 'pigeon' round pigeon://here
+}
+
+# Against a real server, whose tokenizer is not known; texts that come to their end begin anew.
+round_figures() {
+    cat >"$work/check.py" <<'PY'
+import json, sys
+b = json.load(sys.stdin)
+nodes, text, rounds = map(int, sys.argv[1:])
+assert b["nodes"] == nodes and b["text"] == text and 1 <= b["accepted"] <= nodes + 1, b
+assert b["verify_bytes"] > 30 and b["way"] == "round trip", b
+for key, n in ("welcome", 1), ("first", 1), ("trip", rounds), ("step", rounds), ("way", rounds):
+    t = b[key + "_us"]
+    assert t["n"] == n and 0 < t["p50"] <= t["p99"] <= t["p999"] <= t["max"], (key, b)
+assert b["trip_us"]["p50"] > b["step_us"]["p50"] and b["queue_us"]["n"] == rounds, b
+PY
+    : >"$work/log"
+    "$serverd" -m "$root/models/tales-draft" --listen "shm://$work/server" 2>"$work/log" &
+    server=$!
+    until grep -q ': listening on ' "$work/log"; do
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.05
+    done
+    url=shm://$work/server
+    for size in '32 64 20' '0 0 5' '127 300 5' '2 500 30'; do
+        # shellcheck disable=SC2086  # three words
+        set -- $size
+        runs_well round "$url" --nodes "$1" --text "$2" --rounds "$3" --json
+        python3 "$work/check.py" "$1" "$2" "$3" <"$work/out" || fault "round $size: $(cat "$work/out")"
+    done
+    judged way round "$url" --rounds 5 --spin 1ms
+    refuses 1 'takes trees of 127 drafted nodes, not of 128' round "$url" --nodes 128
+    refuses 1 "the server's texts end at 512 ids" round "$url" --text 500 --nodes 20
+    kill -TERM "$server"
+    wait "$server"
+    grep -q 'warn' "$work/log" && fault "the server complains: $(cat "$work/log")"
+}
+
 crowd_figures() {
     cat >"$work/check.py" <<'PY'
 import json, sys
@@ -298,10 +345,13 @@ frames
 if [ "$sched" = yes ]; then
     sched_usage
     ring_figures
+    round_usage
+    [ -z "$serverd" ] || round_figures
     sched_figures
     crowd_figures
 else
     refuses 1 'built without the scheduler' ring
+    refuses 1 'built without the scheduler' round shm:///x
     refuses 1 'built without the scheduler' sched
     refuses 1 'built without the scheduler' crowd
 fi
