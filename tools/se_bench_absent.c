@@ -19,3 +19,17 @@ const struct se_verb se_bench_sched = { .name = "sched",
 const struct se_verb se_bench_crowd = { .name = "crowd",
                                         .summary = "what many idle sessions cost a server",
                                         .run = run };
+
+const struct se_verb se_bench_ring = {
+    .name = "ring",
+    .summary = "what it takes to hand a number to another thread and back",
+    .run = run
+};
+
+const struct se_verb se_bench_round = {
+    .name = "round",
+    .arguments = "URL",
+    .n_arguments = 1,
+    .summary = "what a round with a running server takes, and where its time goes",
+    .run = run
+};

@@ -8,8 +8,9 @@
 
 #include "runtime/base/hist.h"
 #include "sched/server/session.h"
-#include "tools/bench_link.h"
+#include "tools/bench_url.h"
 #include "tools/crowd_server.h"
+#include "tools/figures.h"
 #include "tools/herd.h"
 #include "tools/se_bench.h"
 
@@ -19,7 +20,7 @@ enum { CONTEXT = 2048, URL_B = 512, FDS_ELSE = 64, FDS_OF_EDGE = 6 };
 struct options {
     uint64_t idle, active, shared, seconds, every_ns, text, nodes, seed;
     const char *link;
-    bool json;
+    struct se_figures_options figures;
 };
 
 /* One crowd: each idle session on a connection of its own, or many on one. */
@@ -35,6 +36,8 @@ struct bench {
     char url[URL_B];
     struct se_flock_tree tree;
     struct crowd crowd[2];
+    struct se_figure figure[4]; /* two of each crowd */
+    struct se_figures figures;
 };
 
 /* ---- descriptors */
@@ -133,14 +136,6 @@ static double resident(const struct bench *b, const struct crowd *c)
            per_idle(b, c->before.text_b, c->after.text_b);
 }
 
-static void print_json_trip(const char *key, struct se_hist *us, const char *behind)
-{
-    printf(
-        "   \"%s\": {\"n\": %zu, \"p50\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}%s\n",
-        key, us->n, se_hist_at(us, 0.5), se_hist_at(us, 0.99), se_hist_at(us, 0.999),
-        se_hist_at(us, 1), behind);
-}
-
 static void print_json(struct bench *b)
 {
     printf("{\"idle\": %" PRIu64 ", \"active\": %" PRIu64 ", \"link\": \"%s\", \"text\": %" PRIu64
@@ -155,16 +150,13 @@ static void print_json(struct bench *b)
                c->key, c->connections, c->before.fds, c->after.fds,
                per_idle(b, c->before.held_b, c->after.held_b),
                per_idle(b, c->before.text_b, c->after.text_b), resident(b, c));
-        print_json_trip("alone_us", &c->alone, ",");
-        print_json_trip("beside_us", &c->beside, "}");
+        printf("   \"alone_us\": ");
+        se_figures_json_one(&b->figures, (size_t)i * 2);
+        printf(",\n   \"beside_us\": ");
+        se_figures_json_one(&b->figures, (size_t)i * 2 + 1);
+        printf("}");
     }
-    printf("}\n");
-}
-
-static void print_trip(const char *what, struct se_hist *us)
-{
-    printf("  %-42s %8zu %8.0f %8.0f %8.0f %8.0f\n", what, us->n, se_hist_at(us, 0.5),
-           se_hist_at(us, 0.99), se_hist_at(us, 0.999), se_hist_at(us, 1));
+    se_figures_json_end(&b->figures);
 }
 
 static void print_table(struct bench *b)
@@ -180,10 +172,8 @@ static void print_table(struct bench *b)
                per_idle(b, c->before.held_b, c->after.held_b), resident(b, c));
         printf("  open files of the server: %" PRIu32 " before, %" PRIu32 " with them\n",
                c->before.fds, c->after.fds);
-        printf("  %-42s %8s %8s %8s %8s %8s\n", "round trips of the active, us", "samples", "p50",
-               "p99", "p99.9", "max");
-        print_trip("without the idle", &c->alone);
-        print_trip("beside them", &c->beside);
+        se_figures_table(&b->figures, "round trips of the active", (size_t)i * 2,
+                         (size_t)i * 2 + 2);
     }
 }
 
@@ -193,7 +183,7 @@ static int run(const void *values, char **argument)
     (void)argument;
     memset(&b, 0, sizeof b);
     b.o = values;
-    int r = se_bench_link(b.o->link, b.url, sizeof b.url);
+    int r = se_bench_url(b.o->link, b.url, sizeof b.url);
     if (r != 0)
         return r;
     if (strncmp(b.url, "loop:", 5) == 0)
@@ -202,15 +192,26 @@ static int run(const void *values, char **argument)
     b.crowd[0] =
         (struct crowd){ "shared", "idle sessions share connections", (idle + shared - 1) / shared };
     b.crowd[1] = (struct crowd){ "own", "each idle session has its own", idle };
+    b.figure[0] =
+        (struct se_figure){ "shared.alone", "without the idle", &b.crowd[0].alone, false };
+    b.figure[1] = (struct se_figure){ "shared.beside", "beside them", &b.crowd[0].beside, true };
+    b.figure[2] = (struct se_figure){ "own.alone", "without the idle", &b.crowd[1].alone, false };
+    b.figure[3] = (struct se_figure){ "own.beside", "beside them", &b.crowd[1].beside, true };
+    b.figures = (struct se_figures){
+        .figure = b.figure, .n = 4, .unit_ns = 1e3, .unit = "us", .suffix = "_us", .digits = 1
+    };
+    r = se_figures_open(&b.figures, &b.o->figures);
     se_flock_tree_draw(&b.tree, (uint32_t)b.o->nodes + 1, b.o->seed);
     for (int i = 0; i < 2 && r == 0; i++)
         r = measure(&b, &b.crowd[i]);
     if (r == 0) {
-        if (b.o->json)
+        if (b.o->figures.json)
             print_json(&b);
         else
             print_table(&b);
+        r = se_figures_judge(&b.figures);
     }
+    se_figures_close(&b.figures);
     for (int i = 0; i < 2; i++) {
         se_hist_fini(&b.crowd[i].alone);
         se_hist_fini(&b.crowd[i].beside);
@@ -237,8 +238,7 @@ static const struct se_conf_row rows[] = {
       "between edges and server" },
     { "seed", 's', SE_CONF_UINT, offsetof(struct options, seed), "1", 0, 0x1p64, "N",
       "of the tree" },
-    { "json", 'j', SE_CONF_FLAG, offsetof(struct options, json), NULL, 0, 0, NULL,
-      "print JSON, sizes in bytes and times in microseconds" },
+    SE_FIGURES_OPTION_ROWS(struct options, figures),
 };
 static struct options chosen;
 

@@ -12,7 +12,8 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/hist.h"
-#include "tools/bench_link.h"
+#include "tools/bench_url.h"
+#include "tools/figures.h"
 #include "tools/flock.h"
 #include "tools/hollow_server.h"
 #include "tools/se_bench.h"
@@ -23,7 +24,8 @@ enum { WARM_UP = 64, WARM_UP_STEPS = 4, CONTEXT = 4096, URL_B = 512 };
 struct options {
     uint64_t sessions, nodes, rounds, steps, step_ns, seed;
     const char *link;
-    bool spin, json;
+    bool spin;
+    struct se_figures_options figures;
 };
 
 /* Samples, in microseconds. */
@@ -40,19 +42,17 @@ enum path {
     ALONE_TRIP,
     N_PATHS
 };
-static const struct {
-    const char *key, *text;
-} paths[N_PATHS] = {
-    { "code_server", "server, per round of a full step" },
-    { "code_step", "hollow step, per round" },
-    { "code_in", "one round: link to step" },
-    { "code_out", "one round: step to answer" },
-    { "thread_server", "server's thread, per round" },
-    { "thread_engine", "engine's thread, per round" },
-    { "between", "between two steps" },
-    { "in", "one round: link to step" },
-    { "out", "one round: step to answer" },
-    { "trip", "one round: there and back" },
+static const struct se_figure paths[N_PATHS] = {
+    { "code_server", "server, per round of a full step", NULL, false },
+    { "code_step", "hollow step, per round", NULL, false },
+    { "code_in", "one round: link to step", NULL, false },
+    { "code_out", "one round: step to answer", NULL, false },
+    { "thread_server", "server's thread, per round", NULL, false },
+    { "thread_engine", "engine's thread, per round", NULL, false },
+    { "between", "between two steps", NULL, false },
+    { "in", "one round: link to step", NULL, true },
+    { "out", "one round: step to answer", NULL, true },
+    { "trip", "one round: there and back", NULL, false },
 };
 
 struct bench {
@@ -65,6 +65,8 @@ struct bench {
     uint64_t server_ns, step_ns; /* since they were last set to zero */
     double rounds_per_step;
     struct se_hist us[N_PATHS];
+    struct se_figure figure[N_PATHS];
+    struct se_figures figures;
 };
 
 /* ---- turns */
@@ -281,23 +283,11 @@ static void print_json(struct bench *b)
 {
     printf("{\"sessions\": %" PRIu64 ", \"nodes\": %" PRIu64 ", \"accepted\": %" PRIu32
            ", \"link\": \"%s\", \"spin\": %s,\n  \"step_ms\": %.3f, \"rounds_per_step\": %.2f,\n"
-           "  \"code_percent\": %.3f, \"thread_percent\": %.3f,\n",
+           "  \"code_percent\": %.3f, \"thread_percent\": %.3f",
            b->o->sessions, b->o->nodes, b->tree.depth + 1, b->o->link,
            b->o->spin ? "true" : "false", (double)b->o->step_ns * 1e-6, b->rounds_per_step,
            percent(b, CODE_SERVER), percent(b, SLEEP_SERVER));
-    for (int i = 0; i < N_PATHS; i++)
-        printf("  \"%s_us\": {\"n\": %zu, \"p50\": %.3f, \"p99\": %.3f, \"p999\": %.3f, "
-               "\"max\": %.3f}%s\n",
-               paths[i].key, b->us[i].n, at(b, i, 0.5), at(b, i, 0.99), at(b, i, 0.999),
-               at(b, i, 1), i + 1 < N_PATHS ? "," : "}");
-}
-
-static void print_rows(struct bench *b, const char *title, enum path from, enum path end)
-{
-    printf("\n%-34s %8s %8s %8s %8s %9s   us\n", title, "samples", "p50", "p99", "p99.9", "max");
-    for (int i = from; i < (int)end; i++)
-        printf("  %-32s %8zu %8.2f %8.2f %8.2f %9.2f\n", paths[i].text, b->us[i].n, at(b, i, 0.5),
-               at(b, i, 0.99), at(b, i, 0.999), at(b, i, 1));
+    se_figures_json(&b->figures);
 }
 
 static void print_table(struct bench *b)
@@ -305,10 +295,11 @@ static void print_table(struct bench *b)
     printf("%" PRIu64 " sessions over %s, %" PRIu64 " drafted nodes and the root, %" PRIu32
            " of them accepted\n",
            b->o->sessions, b->o->link, b->o->nodes, b->tree.depth + 1);
-    print_rows(b, "code alone, one thread", CODE_SERVER, SLEEP_SERVER);
-    print_rows(b, "steps that last, all sleep", SLEEP_SERVER, ALONE_IN);
-    print_rows(b, b->o->spin ? "engine on its thread, both spin" : "three threads, all sleep",
-               ALONE_IN, N_PATHS);
+    se_figures_table(&b->figures, "code alone, one thread", CODE_SERVER, SLEEP_SERVER);
+    se_figures_table(&b->figures, "steps that last, all sleep", SLEEP_SERVER, ALONE_IN);
+    se_figures_table(&b->figures,
+                     b->o->spin ? "engine on its thread, both spin" : "three threads, all sleep",
+                     ALONE_IN, N_PATHS);
     printf("\nof a step of %.3g ms for all: the code %.2f %%, the server's thread %.2f %%; %.1f "
            "rounds "
            "in a step\n",
@@ -322,9 +313,17 @@ static int run(const void *values, char **argument)
     (void)argument;
     memset(&b, 0, sizeof b);
     b.o = values;
-    int r = se_bench_link(b.o->link, b.url, sizeof b.url);
+    memcpy(b.figure, paths, sizeof paths);
+    for (int i = 0; i < N_PATHS; i++)
+        b.figure[i].hist = &b.us[i];
+    b.figures = (struct se_figures){
+        .figure = b.figure, .n = N_PATHS, .unit_ns = 1e3, .unit = "us", .suffix = "_us", .digits = 3
+    };
+    int r = se_bench_url(b.o->link, b.url, sizeof b.url);
+    if (r == 0)
+        r = se_figures_open(&b.figures, &b.o->figures);
     if (r != 0)
-        return r;
+        goto out;
     se_flock_tree_draw(&b.tree, (uint32_t)b.o->nodes + 1, b.o->seed);
     r = measure_code(&b);
     if (r == 0)
@@ -334,11 +333,14 @@ static int run(const void *values, char **argument)
     if (r == 0)
         r = measure_alone(&b);
     if (r == 0) {
-        if (b.o->json)
+        if (b.o->figures.json)
             print_json(&b);
         else
             print_table(&b);
+        r = se_figures_judge(&b.figures);
     }
+out:
+    se_figures_close(&b.figures);
     for (int i = 0; i < N_PATHS; i++)
         se_hist_fini(&b.us[i]);
     return r;
@@ -361,8 +363,7 @@ static const struct se_conf_row rows[] = {
       "one round at a time: spin in place of sleeping" },
     { "seed", 's', SE_CONF_UINT, offsetof(struct options, seed), "1", 0, 0x1p64, "N",
       "of the tree" },
-    { "json", 'j', SE_CONF_FLAG, offsetof(struct options, json), NULL, 0, 0, NULL,
-      "print JSON, times in microseconds" },
+    SE_FIGURES_OPTION_ROWS(struct options, figures),
 };
 static struct options chosen;
 

@@ -10,6 +10,7 @@
 #include "runtime/base/hist.h"
 #include "runtime/base/rng.h"
 #include "tools/dump.h"
+#include "tools/figures.h"
 #include "tools/se_bench.h"
 #include "transport/pack.h"
 #include "transport/shape.h"
@@ -23,11 +24,20 @@ enum {
 
 struct options {
     uint64_t nodes, vocab, repeat, seed;
-    bool json;
     const char *dump;
+    struct se_figures_options figures;
 };
 
 enum path { VERIFY_ENCODE, VERIFY_DECODE, RESULT_ENCODE, RESULT_DECODE, ARRANGE, CLOCK, N_PATHS };
+
+static const struct se_figure paths[N_PATHS] = {
+    { "verify_encode", "VERIFY, encode", NULL, true },
+    { "verify_decode", "VERIFY, decode", NULL, true },
+    { "result_encode", "RESULT, encode", NULL, true },
+    { "result_decode", "RESULT, decode", NULL, true },
+    { "arrange", "a tree into the order of travel", NULL, false },
+    { "clock", "two readings of the clock", NULL, false },
+};
 
 struct tree {
     int32_t parent[SE_WIRE_NODES_MAX];
@@ -41,6 +51,8 @@ struct bench {
     struct tree read; /* what decoding writes to */
     struct se_wire_room room;
     size_t verify_b, result_b;
+    struct se_figure figure[N_PATHS];
+    struct se_figures figures;
     struct se_hist ns[N_PATHS];
 };
 
@@ -144,16 +156,6 @@ static int measure(struct bench *b)
     return r;
 }
 
-static void print_path_json(const char *name, struct se_hist *ns, const char *behind)
-{
-    printf("  \"%s\": {\"p50\": %.0f, \"p99\": %.0f, \"p999\": %.0f, \"max\": %.0f}%s\n", name,
-           se_hist_at(ns, 0.5), se_hist_at(ns, 0.99), se_hist_at(ns, 0.999), se_hist_at(ns, 1),
-           behind);
-}
-
-static const char *const path_names[N_PATHS] = { "verify_encode", "verify_decode", "result_encode",
-                                                 "result_decode", "arrange",       "clock" };
-
 static void print_json(struct bench *b)
 {
     printf("{\"nodes\": %" PRIu64 ", \"vocab\": %" PRIu64 ", \"id_bits\": %" PRIu32
@@ -161,23 +163,18 @@ static void print_json(struct bench *b)
            "  \"encode_ns\": %.0f, \"decode_ns\": %.0f,\n",
            b->o->nodes, b->o->vocab, b->bits, b->ns[CLOCK].n, b->verify_b, b->result_b,
            se_hist_at(&b->ns[VERIFY_ENCODE], 0.5), se_hist_at(&b->ns[VERIFY_DECODE], 0.5));
-    printf("  \"result_encode_ns\": %.0f, \"result_decode_ns\": %.0f,\n",
+    printf("  \"result_encode_ns\": %.0f, \"result_decode_ns\": %.0f",
            se_hist_at(&b->ns[RESULT_ENCODE], 0.5), se_hist_at(&b->ns[RESULT_DECODE], 0.5));
-    for (int i = 0; i < N_PATHS; i++)
-        print_path_json(path_names[i], &b->ns[i], i + 1 < N_PATHS ? "," : "}");
+    se_figures_json(&b->figures);
 }
 
 static void print_table(struct bench *b)
 {
     printf("%" PRIu64 " drafted nodes and the root, ids of %" PRIu32 " bits (vocabulary %" PRIu64
-           "), %zu samples each\n\n",
-           b->o->nodes, b->bits, b->o->vocab, b->ns[CLOCK].n);
-    printf("VERIFY %zu bytes, RESULT %zu bytes\n\n", b->verify_b, b->result_b);
-    printf("%-14s %7s %7s %7s %9s   ns, one way, reading the clock included\n", "", "p50", "p99",
-           "p99.9", "max");
-    for (int i = 0; i < N_PATHS; i++)
-        printf("%-14s %7.0f %7.0f %7.0f %9.0f\n", path_names[i], se_hist_at(&b->ns[i], 0.5),
-               se_hist_at(&b->ns[i], 0.99), se_hist_at(&b->ns[i], 0.999), se_hist_at(&b->ns[i], 1));
+           ")\n\n",
+           b->o->nodes, b->bits, b->o->vocab);
+    printf("VERIFY %zu bytes, RESULT %zu bytes\n", b->verify_b, b->result_b);
+    se_figures_table(&b->figures, "one way, reading the clock included", 0, N_PATHS);
 }
 
 static int dump(const char *source)
@@ -203,14 +200,24 @@ static int run(const void *values, char **argument)
     b.bits = se_pack_bits((uint32_t)o->vocab);
     b.room = (struct se_wire_room){ b.read.parent, b.read.token, SE_WIRE_NODES_MAX,
                                     SE_WIRE_NODES_MAX, (uint32_t)o->vocab };
+    memcpy(b.figure, paths, sizeof paths);
+    for (int i = 0; i < N_PATHS; i++)
+        b.figure[i].hist = &b.ns[i];
+    b.figures = (struct se_figures){
+        .figure = b.figure, .n = N_PATHS, .unit_ns = 1, .unit = "ns", .suffix = ""
+    };
     make_trees(&b);
-    int r = measure(&b);
+    int r = se_figures_open(&b.figures, &o->figures);
+    if (r == 0)
+        r = measure(&b);
     if (r == 0) {
-        if (o->json)
+        if (o->figures.json)
             print_json(&b);
         else
             print_table(&b);
+        r = se_figures_judge(&b.figures);
     }
+    se_figures_close(&b.figures);
     for (int i = 0; i < N_PATHS; i++)
         se_hist_fini(&b.ns[i]);
     return r;
@@ -225,17 +232,17 @@ static const struct se_conf_row rows[] = {
       "samples of each kind" },
     { "seed", 's', SE_CONF_UINT, offsetof(struct options, seed), "1", 0, 0x1p64, "N",
       "of the trees" },
-    { "json", 'j', SE_CONF_FLAG, offsetof(struct options, json), NULL, 0, 0, NULL,
-      "print JSON, times in nanoseconds" },
     { "dump", 'd', SE_CONF_TEXT, offsetof(struct options, dump), NULL, 0, 0, "HEX|FILE",
       "measure nothing: show the fields of this frame" },
+    SE_FIGURES_OPTION_ROWS(struct options, figures),
 };
 static struct options chosen;
 
 const struct se_verb se_bench_wire = {
     .name = "wire",
     .summary = "bytes of a round on the wire, and the time to write and read them",
-    .more = "Each sample is one message, between two readings of the clock.",
+    .more = "Each sample is one message, between two readings of the clock; times are in "
+            "nanoseconds.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof rows[0],
     .values = &chosen,

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # se-bench at the command line: what it prints, how it ends, what it says when it cannot.
 #
-#   test_se_bench.sh SE_BENCH ROOT SCHED LINKS
+#   test_se_bench.sh SE_BENCH ROOT SCHED LINKS [SE_SERVERD]
 #
-# SCHED: yes or no, whether there is a scheduler to measure; LINKS: "loop shm tcp ipc", those built.
+# SCHED: yes or no, whether there is a scheduler to measure; LINKS: "loop shm tcp ipc", those built;
+# SE_SERVERD: the server, where there is a scheduler.
 set -u
 export LC_ALL=C
 
@@ -12,6 +13,7 @@ program=$1
 root=$2
 sched=$3
 links=$4
+serverd=${5-}
 corpus=$root/tests/transport/corpus/fuzz_wire
 # shellcheck source=tests/tools/helpers.sh
 . "$root/tests/tools/helpers.sh"
@@ -34,6 +36,91 @@ usage() {
         "$program" wire --repeat 1 >/dev/full 2>"$work/err" && fault 'a full disk is no error'
         grep -q 'standard output' "$work/err" || fault "full disk: $(cat "$work/err")"
     fi
+}
+
+link_usage() {
+    shows '^  link +URL ' --help
+    shows '^Usage: se-bench link URL ' link --help
+    told_by_manual "$root/docs/man/se-bench.1" link
+    refuses 2 'URL is missing' link
+    refuses 2 "link: 'pigeon' is none of" link pigeon
+    refuses 1 'pigeon' link pigeon://here
+    refuses 2 'size.*out of range' link loop --size 65537
+    refuses 2 "gap: '1' has no unit" link loop --gap 1
+    refuses 2 'not up to 4 times' link loop --gap 1ms,2ms,3ms,4ms,5ms
+    refuses 2 'pin: one processor for each end' link shm --pin 0
+    refuses 1 'cannot run on processor 1023' link shm --pin 1023,1023
+    refuses 2 'the one end, and connect the other' link shm --serve --connect
+    refuses 2 "'p98>1us' is not like p99>20us" link shm --fail-if 'p98>1us'
+    refuses 2 "'1' has no unit" link shm --fail-if 'p99>1'
+    refuses 2 "no figure 'x': there are connect, first" link shm --fail-if 'x:p99>1us'
+    refuses 2 'needs an earlier run' link shm --fail-if 'ratio>1'
+    refuses 1 'none: No such file' link shm --compare "$work/none"
+    echo '{"back_to_back_us": 1}' >"$work/other"
+    refuses 1 "none of this verb's figures" link shm --compare "$work/other"
+    refuses 1 'not what --json prints' link shm --compare "$0"
+}
+
+# How long it takes is told, not judged.
+link_figures() {
+    cat >"$work/check.py" <<'PY'
+import json, sys
+b = json.load(sys.stdin)
+link, floors, size, compared = sys.argv[1], sys.argv[2].split(), int(sys.argv[3]), sys.argv[4:]
+assert b["url"].startswith(link + "://") and b["bytes"] == size and b["way"] == "round trip", b
+keys = ["connect"]
+for way in [""] + [floor + "_" for floor in floors]:
+    for key, n in ("first", 1), ("back_to_back", 50), ("gap_1ms", 3), ("gap_100us", 3):
+        t = b[way + key + "_us"]
+        assert t["n"] == n and 0 < t["p50"] <= t["p99"] <= t["p999"] <= t["max"], (way + key, b)
+        keys.append(way + key)
+assert all(b["over_" + floor] > 0 for floor in floors), b
+assert [key for key in b if key.endswith("_us")] == [key + "_us" for key in keys], b
+assert compared == [] or sorted(b["ratio"]) == sorted(keys), b
+PY
+    set -- --rounds 50 --warm-up 20 --gap 1ms,100us --gap-rounds 3
+    for link in $links; do
+        case $link in
+        loop | shm) floors='memory unix' ;;
+        ipc) floors=unix ;;
+        *) floors=tcp ;;
+        esac
+        for size in 1 132 65536; do
+            runs_well link "$link" --size "$size" "$@" --json
+            python3 "$work/check.py" "$link" "$floors" "$size" <"$work/out" ||
+                fault "link $link, $size bytes: $(cat "$work/out")"
+        done
+    done
+    runs_well link shm "$@" --spin --json
+    python3 "$work/check.py" shm memory 132 <"$work/out" || fault "spin: $(cat "$work/out")"
+    mv "$work/out" "$work/earlier"
+    runs_well link shm "$@" --spin --json --compare "$work/earlier" --fail-if 'first:ratio>1e9'
+    python3 "$work/check.py" shm memory 132 compared <"$work/out" ||
+        fault "compared: $(cat "$work/out")"
+    shows '^  back to back .* x [0-9.]+$' link shm "$@" --compare "$work/earlier"
+    shows '^round trips over shm:' link shm "$@" --no-floor
+    grep -q floor "$work/out" && fault 'a floor that nobody wanted'
+    breaks_off 1 'above the limit p99>1ns: back_to_back is [0-9.]+ us' \
+        link shm "$@" --fail-if 'max>1h,p99>1ns'
+    breaks_off 1 'first:max>1ns: first is' link shm "$@" --fail-if 'first:max>1ns'
+}
+
+# Both ends by themselves, as on two machines.
+link_ends() {
+    : >"$work/served"
+    "$program" link "shm://$work/ends" --serve >"$work/served" &
+    server=$!
+    while ! grep -q '^sends back what comes to shm:' "$work/served"; do
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.01
+    done
+    for _ in 1 2; do
+        shows 'the other end is elsewhere' link "shm://$work/ends" --connect --rounds 20 --gap 1ms \
+            --gap-rounds 2
+    done
+    kill -INT "$server"
+    wait "$server"
+    [ $? = 130 ] || fault 'the other end does not end with 130'
 }
 
 # What the format promises: 32 drafted nodes at the vocabulary of Qwen3 in 128 bytes, the answer
@@ -61,7 +148,21 @@ PY
     done
 }
 
+# judged KEY ARGUMENT...: an earlier run, a limit that holds, one that does not, in text and JSON
+judged() {
+    key=$1
+    shift
+    runs_well "$@" --json
+    mv "$work/out" "$work/earlier"
+    shows ' x [0-9.]+$' "$@" --compare "$work/earlier" --fail-if "$key:max>1h"
+    shows "\"ratio\": .*\"$key\": [0-9.]+" "$@" --compare "$work/earlier" --json
+    python3 -m json.tool "$work/out" >"$work/pretty" || fault "$*: this is no JSON"
+    breaks_off 1 "limit $key:p50>0: $key is" "$@" --fail-if "$key:p50>0"
+    breaks_off 1 'above the limit max>1ns: ' "$@" --fail-if 'max>1ns'
+}
+
 frames() {
+    judged verify_decode wire --repeat 20
     for type in hello welcome prefill verify result cancel bye ping stats error resume; do
         name=$(printf '%s' "$type" | tr '[:lower:]' '[:upper:]')
         shows "^$name, [0-9]+ bytes, version 1, session [0-9a-f]{16}\$" wire --dump "$corpus/$type"
@@ -140,8 +241,63 @@ PY
     done
     shows 'code alone, one thread' sched --rounds 5 --steps 2 --step 1ms
     shows 'engine on its thread, both spin' sched --rounds 5 --steps 2 --step 1ms --spin
+    judged trip sched --sessions 2 --rounds 5 --steps 2 --step 1ms
     # A text that comes to its end begins anew.
     runs_well sched --sessions 2 --rounds 2000 --steps 1 --step 1ms --json
+}
+
+ring_figures() {
+    shows '^Usage: se-bench ring ' ring --help
+    told_by_manual "$root/docs/man/se-bench.1" ring
+    refuses 2 'pin: one processor for each thread' ring --pin 1
+    refuses 1 'cannot run on processor 1023' ring --pin 1023,1023
+    shows '^back to back rings take [0-9.]+ times' ring --rounds 100
+    judged memory_back_to_back ring --rounds 100 --warm-up 10
+}
+
+round_usage() {
+    shows '^  round +URL ' --help
+    shows '^Usage: se-bench round URL ' round --help
+    told_by_manual "$root/docs/man/se-bench.1" round
+    refuses 2 'URL is missing' round
+    refuses 2 'nodes.*out of range' round shm:///x --nodes 1024
+    refuses 1 "'shm' is no URL" round shm
+    refuses 1 'pigeon' round pigeon://here
+}
+
+# Against a real server, whose tokenizer is not known; texts that come to their end begin anew.
+round_figures() {
+    cat >"$work/check.py" <<'PY'
+import json, sys
+b = json.load(sys.stdin)
+nodes, text, rounds = map(int, sys.argv[1:])
+assert b["nodes"] == nodes and b["text"] == text and 1 <= b["accepted"] <= nodes + 1, b
+assert b["verify_bytes"] > 30 and b["way"] == "round trip", b
+for key, n in ("welcome", 1), ("first", 1), ("trip", rounds), ("step", rounds), ("way", rounds):
+    t = b[key + "_us"]
+    assert t["n"] == n and 0 < t["p50"] <= t["p99"] <= t["p999"] <= t["max"], (key, b)
+assert b["trip_us"]["p50"] > b["step_us"]["p50"] and b["queue_us"]["n"] == rounds, b
+PY
+    : >"$work/log"
+    "$serverd" -m "$root/models/tales-draft" --listen "shm://$work/server" 2>"$work/log" &
+    server=$!
+    until grep -q ': listening on ' "$work/log"; do
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.05
+    done
+    url=shm://$work/server
+    for size in '32 64 20' '0 0 5' '127 300 5' '2 500 30'; do
+        # shellcheck disable=SC2086  # three words
+        set -- $size
+        runs_well round "$url" --nodes "$1" --text "$2" --rounds "$3" --json
+        python3 "$work/check.py" "$1" "$2" "$3" <"$work/out" || fault "round $size: $(cat "$work/out")"
+    done
+    judged way round "$url" --rounds 5 --spin 1ms
+    refuses 1 'takes trees of 127 drafted nodes, not of 128' round "$url" --nodes 128
+    refuses 1 "the server's texts end at 512 ids" round "$url" --text 500 --nodes 20
+    kill -TERM "$server"
+    wait "$server"
+    grep -q 'warn' "$work/log" && fault "the server complains: $(cat "$work/log")"
 }
 
 crowd_figures() {
@@ -164,8 +320,12 @@ PY
             --link "$link" --json
         python3 "$work/check.py" "$link" <"$work/out" || fault "crowd over $link: $(cat "$work/out")"
     done
-    shows 'each idle session has its own: 3 connections' crowd --idle 3 --active 2 --seconds 1 \
-        --link shm
+    mv "$work/out" "$work/earlier"
+    breaks_off 1 'limit shared.beside:ratio>0: shared.beside is [0-9.]+ x the earlier median' \
+        crowd --idle 3 --active 2 --seconds 1 --link shm --compare "$work/earlier" \
+        --fail-if 'own.alone:max>1h,shared.beside:ratio>0'
+    grep -q 'each idle session has its own: 3 connections' "$work/out" ||
+        fault "crowd: $(cat "$work/out")"
     (
         faults=0
         # shellcheck disable=SC3045  # dash and bash know it
@@ -177,13 +337,21 @@ PY
 
 try_the_checks
 usage
+link_usage
+link_figures
+link_ends
 sizes
 frames
 if [ "$sched" = yes ]; then
     sched_usage
+    ring_figures
+    round_usage
+    [ -z "$serverd" ] || round_figures
     sched_figures
     crowd_figures
 else
+    refuses 1 'built without the scheduler' ring
+    refuses 1 'built without the scheduler' round shm:///x
     refuses 1 'built without the scheduler' sched
     refuses 1 'built without the scheduler' crowd
 fi

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/bench_link.h"
+#include "tools/bench_url.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 #include "tools/outcome.h"
 
-int se_bench_link(const char *word, char *url, size_t size_b)
+int se_bench_url(const char *word, char *url, size_t size_b)
 {
     static const struct {
         const char *word, *before, *behind; /* the process's number stands in between, if behind */
