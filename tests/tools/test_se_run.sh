@@ -11,16 +11,18 @@ model=$2
 serverd=$3
 root=$4
 edits=$5 # yes where lines can be edited
-target=$root/models/tales-target
-draft=$root/models/tales-draft
 here=$root/tests/tools
-[ -d "$draft" ] || { echo "77: $draft is not there"; exit 77; }
+[ -d "$root/models/tales-draft" ] || { echo "77: $root/models/tales-draft is not there"; exit 77; }
 # shellcheck source=tests/tools/helpers.sh
 . "$root/tests/tools/helpers.sh"
 unset NO_COLOR
 server=
 # shellcheck disable=SC2154  # of the helpers
 trap 'stop; rm -rf "$work"' EXIT
+# By a name without a blank, for lists of options that are split into words.
+ln -s "$root" "$work/root"
+target=$work/root/models/tales-target
+draft=$work/root/models/tales-draft
 
 # await SECONDS COMMAND...: until the command succeeds
 await() {
