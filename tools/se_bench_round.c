@@ -28,6 +28,7 @@
 
 enum { FRAMES = 64, HELLOS = 4 };
 #define PATIENCE_NS UINT64_C(60000000000) /* a prompt on a slow processor */
+#define REACH_NS UINT64_C(5000000000)     /* a server that is there lets us in by then */
 
 struct options {
     uint64_t nodes, text, rounds, warm_up, spin_ns, seed;
@@ -49,6 +50,7 @@ struct bench {
     const char *url;
     struct se_frames *frames;
     struct se_link *link;
+    bool joined;
     struct se_rng rng;
     struct se_flock_tree tree;
     uint32_t token[SE_WIRE_NODES_MAX];
@@ -83,19 +85,23 @@ static int say(struct bench *b, const struct se_wire *message, size_t *len_b)
  * SE_OUTCOME_INTERRUPTED. */
 static int hear(struct bench *b, int *event, struct se_wire *message)
 {
-    const uint64_t end_ns = se_clock_ns() + PATIENCE_NS;
+    const uint64_t patience_ns = b->joined ? PATIENCE_NS : REACH_NS;
+    const uint64_t end_ns = se_clock_ns() + patience_ns;
     struct se_frame *frame;
     se_link_peer peer;
     while ((*event = se_link_recv(b->link, &peer, &frame)) == SE_LINK_AGAIN) {
         if (se_interrupt_came())
             return SE_OUTCOME_INTERRUPTED;
-        if (se_clock_ns() > end_ns || se_link_wait(b->link, PATIENCE_NS) == SE_LINK_AGAIN)
-            return se_fail(-ETIMEDOUT, "'%s': nothing comes", b->url);
+        if (se_clock_ns() > end_ns || se_link_wait(b->link, patience_ns) == SE_LINK_AGAIN)
+            return se_fail(-ETIMEDOUT, "'%s': %s", b->url,
+                           b->joined ? "nothing comes" : "there is no server for 5 s");
     }
     if (*event < 0)
         return se_trace(*event);
-    if (*event == SE_LINK_JOINED)
+    if (*event == SE_LINK_JOINED) {
+        b->joined = true;
         return 0;
+    }
     if (*event != 0)
         return se_fail(-ECONNRESET, "'%s': the connection was lost", b->url);
     const int fault = se_wire_decode(frame->data, frame->len_b, NULL, message);

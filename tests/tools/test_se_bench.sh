@@ -263,6 +263,7 @@ round_usage() {
     refuses 2 'nodes.*out of range' round shm:///x --nodes 1024
     refuses 1 "'shm' is no URL" round shm
     refuses 1 'pigeon' round pigeon://here
+    refuses 1 'there is no server for 5 s' round "ipc://$work/nobody"
 }
 
 # Against a real server, whose tokenizer is not known; texts that come to their end begin anew.
