@@ -637,8 +637,8 @@ static int on_result(struct se_edge *e, uint64_t now_ns)
     choose_mode(e);
     if (was == TREES || e->mode != was || (growing && e->pushes_seen > PUSHES_SEEN))
         e->phase = IDLE;
-    else if (growing)
-        e->phase = FOLLOWING;
+    else if (growing) /* a token that the draft does not know ends it as well */
+        e->phase = can_draft(e) ? FOLLOWING : IDLE;
     if (!pays || e->mode != PLAIN || !e->draft.rooted || e->draft.tree.n == 1)
         return 0;
     begin_trees(e, now_ns - e->begun_ns);

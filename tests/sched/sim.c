@@ -263,8 +263,9 @@ void sim_draft(struct sim *sim, uint32_t i, float stray, uint64_t level_ns, uint
     e->draft.stray = stray;
     e->draft.stray_seed = sim->o.seed + 99 + i;
     assert_int_equal(table_engine_new(&e->engine, &e->draft, DRAFT_ROWS, pages), 0);
-    assert_int_equal(
-        se_drafter_model(&e->model, e->engine, sim->o.vocab, sim->o.context, DRAFT_ROWS), 0);
+    assert_int_equal(se_drafter_model(&e->model, e->engine, sim->o.vocab - sim->o.unknown,
+                                      sim->o.context, DRAFT_ROWS),
+                     0);
     struct slow *slow = calloc(1, sizeof *slow);
     assert_non_null(slow);
     slow->of = e;
@@ -373,7 +374,7 @@ void sim_ask(struct sim *sim, uint32_t i, uint32_t n, uint32_t max_new)
     uint32_t *id = malloc(n * sizeof *id);
     assert_non_null(id);
     for (uint32_t k = 0; k < n; k++)
-        id[k] = se_rng_below(&sim->edge[i].rng, TABLE_MODEL_VOCAB);
+        id[k] = se_rng_below(&sim->edge[i].rng, TABLE_MODEL_VOCAB - sim->o.unknown);
     sim_ask_text(sim, i, id, n, max_new);
     free(id);
 }

@@ -74,6 +74,7 @@ struct sim_options {
     uint32_t n_edges;
     uint64_t model; /* its identity, 0: not told */
     uint32_t vocab; /* beyond TABLE_MODEL_VOCAB it is padding, which drafts may name all the same */
+    uint32_t unknown; /* of the last ids no draft knows so many; prompts have none of them */
     uint32_t context, pages, max_rows, max_nodes, max_sessions;
     struct se_server_live live;
     /* What a step takes: fixed, and per row. */

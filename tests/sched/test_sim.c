@@ -44,6 +44,7 @@ static struct sim_options draw_options(uint64_t number, uint32_t n_edges, double
     o.step_ns = se_rng_below(&rng, 20000000);
     o.row_ns = se_rng_below(&rng, 300000);
     o.know_costs = se_rng_below(&rng, 4) > 0;
+    o.unknown = se_rng_below(&rng, 3) == 0 ? 1 + se_rng_below(&rng, 3) : 0;
     o.faults.delay_min_ns = se_rng_below(&rng, 2) ? se_rng_below(&rng, 20000000) : 0;
     o.faults.delay_max_ns = o.faults.delay_min_ns + se_rng_below(&rng, 5000000);
     o.faults.drop = o.faults.twice = o.faults.late = faults;
@@ -227,6 +228,36 @@ static void another_model_does_not_go_on(void **state)
         run_all(&sim, 1, "the other model, from the beginning");
         sim_end(&sim);
     }
+}
+
+/* A target may write what is padding to its draft: the answer goes on without the draft, also where
+ * such a token comes while a tree is being grown beside pushes. */
+static void the_target_writes_what_the_draft_does_not_know(void **state)
+{
+    uint64_t trees = 0, unknown = 0;
+    (void)state;
+    for (uint32_t number = 600; number < 600 + 40 * times; number++) {
+        struct sim sim;
+        struct sim_options o = sim_options(seed + number, 1);
+        o.unknown = 1 + number % 3;
+        sim_begin(&sim, &o);
+        draw_edge_options(&sim.rng, &sim.edge[0].options);
+        sim.edge[0].options.sampling.temp = 1;
+        sim.edge[0].options.speculate = SE_WIRE_SPECULATE_AUTO;
+        sim_draft(&sim, 0, 0, below(&sim, 8000000), 0);
+        sim.edge[0].stop = UINT32_MAX;
+        sim_join(&sim, 0);
+        sim_ask(&sim, 0, 1 + below(&sim, 20), 100);
+        sim.edge[0].answers_left = 3;
+        run_all(&sim, 1, "tokens that the draft does not know");
+        const uint32_t *id;
+        uint32_t n = se_edge_answer(sim.edge[0].edge, &id, NULL);
+        for (uint32_t i = 0; i < n; i++)
+            unknown += id[i] >= sim.o.vocab - sim.o.unknown;
+        trees += sim.edge[0].trees;
+        sim_end(&sim);
+    }
+    assert_true(trees > 20 && unknown > 20);
 }
 
 static void pages_run_out(void **state)
@@ -440,6 +471,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(servers_and_edges_die),
         cmocka_unit_test(servers_come_back_with_other_limits),
         cmocka_unit_test(another_model_does_not_go_on),
+        cmocka_unit_test(the_target_writes_what_the_draft_does_not_know),
         cmocka_unit_test(pages_run_out),
         cmocka_unit_test(everything_at_once),
         cmocka_unit_test(a_thousand_edges),
