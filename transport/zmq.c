@@ -66,6 +66,9 @@ struct link {
     char url[URLS_B];
     zmq_msg_t held; /* received, and not yet handed out */
     bool holds, dry;
+    bool empty; /* when libzmq was last asked there was nothing, and it has had no call since */
+    bool fed;   /* a message came since recv last found nothing */
+    bool told;  /* the monitor has something, and its descriptor may not say so any more */
     struct se_frame *spare;
     /* server */
     struct slot *slot;
@@ -271,19 +274,36 @@ static bool next_event(struct link *link, int flags, uint16_t *event, int32_t *v
     return true;
 }
 
-static void read_monitor(struct link *link)
+/* True when it had something to say. */
+static bool read_monitor(struct link *link)
 {
     uint16_t event;
     int32_t value;
+    bool any = false;
+    link->told = false;
     while (next_event(link, ZMQ_DONTWAIT, &event, &value)) {
         if (link->listens)
             server_event(link, event, value);
         else
             edge_event(link, event);
+        any = true;
     }
+    return any;
 }
 
-/* ---- receiving */
+/* ---- receiving
+ *
+ * A question to libzmq that finds nothing costs a system call or two, on the way from a frame to
+ * its answer. So nothing is asked again that cannot have changed, and the monitor is not asked in
+ * the first turn after a message: its descriptor still tells of what it has to say, and ends the
+ * next sleep. */
+
+static bool monitor_speaks(struct link *link)
+{
+    const bool may_wait = link->fed && !link->told;
+    link->fed = false;
+    return !may_wait && read_monitor(link);
+}
 
 static bool more_follows(const zmq_msg_t *message) { return zmq_msg_more(message) != 0; }
 
@@ -340,6 +360,7 @@ static int hand_out(struct link *link, struct se_frame **out)
     struct se_frame *frame = frame_for(link);
     link->dry = frame == NULL;
     link->holds = link->dry;
+    link->fed = true;
     if (link->dry)
         return SE_LINK_DRY;
     frame->len_b = (uint32_t)zmq_msg_size(&link->held);
@@ -391,17 +412,25 @@ static int server_message(struct link *s, const unsigned char *name, se_link_pee
     return SE_LINK_JOINED;
 }
 
+static int nothing_left(struct link *link)
+{
+    link->empty = true;
+    return link->closed ? SE_LINK_CLOSED : SE_LINK_AGAIN;
+}
+
 static int server_recv(struct link *s, se_link_peer *peer, struct se_frame **out)
 {
     unsigned char name[NAME_B];
-    for (bool looked = false;; looked = true) {
+    for (bool heard = false;; heard = true) {
         while (take_message(s, name) == 0) {
             const int r = server_message(s, name, peer, out);
             if (r != SE_LINK_AGAIN)
                 return r;
         }
+        if (!heard && monitor_speaks(s))
+            continue;
         /* Only who was seen off before the last look for messages has none left. */
-        while (looked && s->going != NONE) {
+        while (s->going != NONE) {
             const uint32_t at = s->going;
             s->going = s->slot[at].next;
             const bool muted = s->slot[at].muted;
@@ -410,16 +439,14 @@ static int server_recv(struct link *s, se_link_peer *peer, struct se_frame **out
             if (!muted)
                 return SE_LINK_GONE;
         }
-        if (looked)
-            return s->closed ? SE_LINK_CLOSED : SE_LINK_AGAIN;
-        read_monitor(s);
+        return nothing_left(s);
     }
 }
 
 static int edge_recv(struct link *e, se_link_peer *peer, struct se_frame **out)
 {
     *peer = SE_LINK_SERVER;
-    for (bool looked = false;; looked = true) {
+    for (bool heard = false;; heard = true) {
         const bool got = take_message(e, NULL) == 0;
         if (got && !e->joined)
             read_monitor(e);
@@ -431,19 +458,20 @@ static int edge_recv(struct link *e, se_link_peer *peer, struct se_frame **out)
         }
         if (got)
             return hand_out(e, out);
-        if (looked && e->joined && e->cut) {
+        if (!heard && monitor_speaks(e))
+            continue;
+        if (e->joined && e->cut) {
             e->joined = e->cut = false;
             return SE_LINK_GONE;
         }
-        if (looked)
-            return e->closed ? SE_LINK_CLOSED : SE_LINK_AGAIN;
-        read_monitor(e);
+        return nothing_left(e);
     }
 }
 
 static int link_recv(struct se_link *base, se_link_peer *peer, struct se_frame **out)
 {
     struct link *link = (struct link *)base;
+    link->empty = false;
     if (link->holds && link->listens && find_peer(link, handle(link, link->held_from)) == NONE) {
         zmq_msg_close(&link->held); /* dropped since */
         link->holds = false;
@@ -509,6 +537,7 @@ static int link_send(struct se_link *base, se_link_peer peer, struct se_frame *f
     struct link *link = (struct link *)base;
     if (link->closed)
         return SE_LINK_CLOSED;
+    link->empty = false;
     const int r = link->listens ? server_send(link, peer, frame) : edge_send(link, frame);
     if (r == 0)
         se_frame_put(frame); /* libzmq has a copy */
@@ -535,38 +564,47 @@ static int fd_of(void *socket)
     return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
 }
 
-/* True when recv has something to do now. */
-static bool has_work(struct link *link)
+/* Then only a frame that is put helps. */
+static bool is_dry(struct link *link)
 {
-    if (link->holds && link->dry) {
-        if (link->spare == NULL)
-            link->spare = se_frame_get(link->options.frames);
-        return link->spare != NULL;
-    }
+    if (!link->holds || !link->dry)
+        return false;
+    if (link->spare == NULL)
+        link->spare = se_frame_get(link->options.frames);
+    return link->spare == NULL;
+}
+
+/* Whether recv has something to do, whatever libzmq says. */
+static bool has_work(const struct link *link)
+{
     return link->holds || (link->listens && link->going != NONE) || link->cut ||
-           (link->up && !link->joined) || (events_of(link->socket) & ZMQ_POLLIN) ||
-           (events_of(link->monitor) & ZMQ_POLLIN);
+           (link->up && !link->joined);
+}
+
+static bool has_news(struct link *link)
+{
+    link->told = (events_of(link->monitor) & ZMQ_POLLIN) != 0;
+    link->empty = !link->told && (events_of(link->socket) & ZMQ_POLLIN) == 0;
+    return !link->empty;
 }
 
 static bool link_ready(struct se_link *base)
 {
     struct link *link = (struct link *)base;
-    return link->socket != NULL && has_work(link);
+    return link->socket != NULL && !is_dry(link) && (has_work(link) || has_news(link));
 }
 
-/* The descriptors of libzmq tell of changes, not of states: after a look at the events, and
+/* The descriptors of libzmq tell of changes, not of states: after a look that found nothing, and
  * only then, they can be slept on. */
 static bool link_arm(struct se_link *base, struct se_link_sleep *sleep)
 {
     struct link *link = (struct link *)base;
-    if (link->socket == NULL)
+    if (link->socket == NULL || is_dry(link))
         return false;
-    if (has_work(link))
+    if (has_work(link) || (!link->empty && has_news(link)))
         return true;
-    if (!link->holds) { /* dry: only a frame that is put helps, so arrivals may wait */
-        se_link_watch(sleep, fd_of(link->socket));
-        se_link_watch(sleep, fd_of(link->monitor));
-    }
+    se_link_watch(sleep, fd_of(link->socket));
+    se_link_watch(sleep, fd_of(link->monitor));
     return false;
 }
 
