@@ -15,7 +15,9 @@
  * leaves word in each tube of the run list, and the list is empty; from then on the first
  * frame of a connection comes with a byte through the socket, which brings it back. Sockets
  * are looked at after a sleep, now and then between frames, and when nothing was found for a
- * while: so a connection that is not in the list waits for LOOK_NS at most. */
+ * while: so a connection that is not in the list waits for LOOK_NS at most. They are not looked
+ * at by the call right after a frame: it only finds out that there are no more, and then the
+ * frame is acted on. */
 #include "transport/shm.h"
 
 #include <errno.h>
@@ -35,7 +37,7 @@
 #include "transport/area.h"
 
 enum { DOORS_MAX = 8, EVENTS_MAX = 32, ACCEPTS_MAX = 16, RINGS_MAX = 16, TURN = 16 };
-enum { LOOK_EVERY = 64, LOOK_NS = 20000 };
+enum { LOOK_EVERY = 64, LOOK_AT_LAST = 1024, LOOK_NS = 20000 };
 #define NONE UINT32_MAX
 #define IS_DOOR (UINT64_C(1) << 32)
 enum { SCHEME_B = sizeof("shm://") - 1 };
@@ -70,7 +72,8 @@ struct shm {
     bool listens, closed, dry;
     bool slept; /* since the last look at the sockets */
     struct se_frame *spare;
-    uint32_t calls;
+    bool hurries;   /* the last call found a frame */
+    uint32_t calls; /* since the last look */
     uint64_t looked_ns;
     /* server */
     int epoll;
@@ -311,12 +314,18 @@ static void accept_some(struct shm *s, int door)
     }
 }
 
+static void looked(struct shm *shm)
+{
+    shm->slept = false;
+    shm->calls = 0;
+    shm->looked_ns = se_clock_ns();
+}
+
 /* Accepts, finds out who hung up, and puts into the run list whoever rang. */
 static bool server_look(struct shm *s)
 {
     struct epoll_event event[EVENTS_MAX];
-    s->slept = false;
-    s->looked_ns = se_clock_ns();
+    looked(s);
     if (s->deaf_until_ns != 0 && s->looked_ns >= s->deaf_until_ns) {
         s->deaf_until_ns = 0;
         listen_to(s, EPOLLIN);
@@ -339,6 +348,13 @@ static bool server_look(struct shm *s)
 static bool is_due(const struct shm *shm)
 {
     return shm->closed || se_clock_ns() - shm->looked_ns >= LOOK_NS;
+}
+
+/* Whether a call looks before it looks for frames. */
+static bool is_overdue(struct shm *shm)
+{
+    const uint32_t most = shm->hurries ? LOOK_AT_LAST : LOOK_EVERY;
+    return ++shm->calls >= most || shm->slept;
 }
 
 /* ---- the server */
@@ -372,13 +388,14 @@ static int run(struct shm *s, se_link_peer *peer, struct se_frame **out)
 
 static int server_recv(struct shm *s, se_link_peer *peer, struct se_frame **out)
 {
-    if (s->slept || ++s->calls % LOOK_EVERY == 0)
+    if (is_overdue(s))
         server_look(s);
     int r = run(s, peer, out);
-    if (r == SE_LINK_AGAIN && is_due(s)) {
+    if (r == SE_LINK_AGAIN && (!s->hurries || s->closed) && is_due(s)) {
         server_look(s);
         r = run(s, peer, out);
     }
+    s->hurries = r == 0;
     return r == SE_LINK_AGAIN && s->closed ? SE_LINK_CLOSED : r;
 }
 
@@ -486,8 +503,7 @@ static int edge_connect(struct shm *e)
 
 static bool edge_look(struct shm *e)
 {
-    e->slept = false;
-    e->looked_ns = se_clock_ns();
+    looked(e);
     return line_look(&e->line);
 }
 
@@ -496,13 +512,14 @@ static int edge_recv(struct shm *e, se_link_peer *peer, struct se_frame **out)
     *peer = SE_LINK_SERVER;
     if (e->line.area == NULL)
         return e->closed ? SE_LINK_CLOSED : edge_connect(e);
-    if (e->slept || ++e->calls % LOOK_EVERY == 0)
+    if (is_overdue(e))
         edge_look(e);
     int r = line_recv(e, &e->line, out);
-    if (r == SE_LINK_AGAIN && is_due(e)) {
+    if (r == SE_LINK_AGAIN && (!e->hurries || e->closed) && is_due(e)) {
         edge_look(e);
         r = line_recv(e, &e->line, out);
     }
+    e->hurries = r == 0;
     if (r == 0)
         e->pause_ns = e->options.retry_ns; /* a server that does more than let it in */
     if (r == SE_LINK_GONE) {

@@ -8,6 +8,7 @@
 #include "runtime/base/mem.h"
 
 enum { NODES_KEPT = 128 }; /* room for so many is worth keeping: trees come and go */
+enum { PAGES_AHEAD = NODES_KEPT / SE_PAGE_SLOTS };
 
 struct se_kv {
     uint32_t n_pages;
@@ -71,6 +72,15 @@ static void trim(struct se_seq *seq)
         seq->node = NULL;
         seq->node_cap = 0;
     }
+}
+
+/* A place in the table for the pages of the next tree, now that nobody waits for it. If there is
+ * no memory, that tree will say so. */
+static void reserve_ahead(struct se_seq *seq)
+{
+    if (se_mem_grow(&seq->page, &seq->page_cap, (size_t)seq->n_pages + PAGES_AHEAD,
+                    sizeof *seq->page) < 0)
+        se_err_clear();
 }
 
 void se_seq_free(struct se_seq *seq)
@@ -219,6 +229,7 @@ int se_seq_commit(struct se_seq *seq, const uint32_t *path, uint32_t n, const ui
     seq->len += n;
     seq->pending = n_keep;
     trim(seq);
+    reserve_ahead(seq);
     return 0;
 }
 
@@ -227,6 +238,7 @@ void se_seq_settle(struct se_seq *seq)
     seq->len += seq->pending;
     seq->pending = 0;
     trim(seq);
+    reserve_ahead(seq);
 }
 
 void se_seq_drop(struct se_seq *seq, uint32_t n)

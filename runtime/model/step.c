@@ -10,13 +10,15 @@
 #include "runtime/model/backend.h"
 #include "runtime/tree/accept.h"
 
+enum { TAIL_USUAL = 32 }; /* ancestors of a row in a tree that does not run straight */
+
 struct se_engine {
     const struct se_model *model;
     const struct se_backend_ops *ops;
     struct se_backend *backend;
     struct se_kv *kv;
     uint32_t max_rows;
-    size_t own_b; /* of the arrays below, with max_rows entries each */
+    size_t own_b; /* of the arrays below, at first */
     struct se_batch_row *row;
     uint32_t *sampled;
     struct se_kv_move *move;
@@ -34,8 +36,20 @@ static int allocate(struct se_engine *engine, const struct se_engine_options *op
     engine->move = se_mem_new(options->max_rows, sizeof *engine->move);
     if (!engine->row || !engine->sampled || !engine->move)
         return -ENOMEM;
-    engine->own_b = (size_t)options->max_rows *
-                    (sizeof *engine->row + sizeof *engine->sampled + sizeof *engine->move);
+    /* As much as steps take that are not out of the ordinary: they should not have to ask. */
+    int r = se_mem_grow(&engine->part, &engine->part_cap, options->max_rows, sizeof *engine->part);
+    if (r == 0)
+        r = se_mem_grow(&engine->before, &engine->before_cap, options->max_rows,
+                        sizeof *engine->before);
+    if (r == 0)
+        r = se_mem_grow(&engine->tail, &engine->tail_cap, (size_t)options->max_rows * TAIL_USUAL,
+                        sizeof *engine->tail);
+    if (r < 0)
+        return r;
+    engine->own_b =
+        (size_t)options->max_rows *
+        (sizeof *engine->row + sizeof *engine->sampled + sizeof *engine->move +
+         sizeof *engine->part + sizeof *engine->before + TAIL_USUAL * sizeof *engine->tail);
     return se_kv_new(&engine->kv, options->n_pages);
 }
 

@@ -44,6 +44,9 @@ int se_pipeline_init(struct se_pipeline *p, const struct se_server_options *opti
         r = se_job_init(&p->job[i], options->max_rows, options->max_rows);
         p->spare[p->n_spare++] = &p->job[i];
     }
+    if (r == 0)
+        r = se_mem_grow(&p->chores.chore, &p->chores.chore_cap, options->max_rows,
+                        sizeof *p->chores.chore);
     if (r < 0)
         se_pipeline_fini(p);
     return r < 0 ? se_trace(r) : 0;
@@ -791,6 +794,9 @@ static void offer(struct se_pipeline *p, struct se_job *job, uint64_t now_ns)
     if (p->n_spare == SE_PIPELINE_JOBS - 1 && p->free_ns < now_ns) /* it begins at once */
         p->free_ns = now_ns;
     se_stepper_offer(p->stepper, job);
+    for (uint32_t i = 0; i < job->n_parts; i++) /* room for what it will bring, while it runs */
+        if (job->slot[i] != SE_SLOT_NONE)
+            se_session_reserve(session_at(p, job->session[i]), slot_at(p, job->slot[i])->n);
 }
 
 /* A step that has not begun takes in what has come since. */

@@ -132,10 +132,21 @@ bool se_session_token_is(const struct se_session *session, const uint64_t token[
     return ((session->token[0] ^ token[0]) | (session->token[1] ^ token[1])) == 0;
 }
 
+static int grow(struct se_session *session, uint32_t n)
+{
+    return se_mem_grow(&session->text, &session->cap, (size_t)session->n + n,
+                       sizeof *session->text);
+}
+
+void se_session_reserve(struct se_session *session, uint32_t n)
+{
+    if (grow(session, n) < 0)
+        se_err_clear();
+}
+
 int se_session_append(struct se_session *session, const uint32_t *id, uint32_t n)
 {
-    int r =
-        se_mem_grow(&session->text, &session->cap, (size_t)session->n + n, sizeof *session->text);
+    int r = grow(session, n);
     if (r < 0)
         return se_trace(r);
     memcpy(session->text + session->n, id, n * sizeof *id);

@@ -88,6 +88,8 @@ bool se_session_token_is(const struct se_session *session, const uint64_t token[
 
 /* Text grows at its end. 0 or -ENOMEM. */
 int se_session_append(struct se_session *session, const uint32_t *id, uint32_t n);
+/* Room for n more, while nobody waits; if there is none, append will say so. */
+void se_session_reserve(struct se_session *session, uint32_t n);
 /* Text is cut to n ids. */
 void se_session_cut(struct se_session *session, uint32_t n);
 
