@@ -214,6 +214,22 @@ int se_link_base_init(struct se_link *link, const struct se_link_ops *ops,
 
 void se_link_base_fini(struct se_link *link) { se_alarm_fini(&link->alarm); }
 
+int se_link_open_each(struct se_link **out, struct se_link *link, const char *urls,
+                      int (*open)(struct se_link *link, const char *url))
+{
+    char *copy = strdup(urls), *rest = NULL;
+    int r = copy ? 0 : se_fail(-ENOMEM, "no memory to listen on '%s'", urls);
+    for (char *url = copy ? strtok_r(copy, ",", &rest) : NULL; url != NULL && r == 0;
+         url = strtok_r(NULL, ",", &rest))
+        r = open(link, url);
+    free(copy);
+    if (r < 0)
+        link->ops->fini(link);
+    else
+        *out = link;
+    return r;
+}
+
 void se_link_watch(struct se_link_sleep *sleep, int fd)
 {
     assert(sleep->n < SE_LINK_FDS_MAX);

@@ -141,6 +141,11 @@ int se_link_base_init(struct se_link *link, const struct se_link_ops *ops,
                       const struct se_link_options *options);
 void se_link_base_fini(struct se_link *link);
 
+/* For listen: opens each of the URLs, with commas between them. 0, and *out is the link; or -errno,
+ * and it is gone. */
+int se_link_open_each(struct se_link **out, struct se_link *link, const char *urls,
+                      int (*open)(struct se_link *link, const char *url));
+
 /* For arm: sleep on this descriptor too, until there is something to read or it hangs up. */
 void se_link_watch(struct se_link_sleep *sleep, int fd);
 

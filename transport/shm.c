@@ -722,8 +722,9 @@ static int check_url(const char *url)
                                           : se_fail(-EINVAL, "'%s' has no path: shm:///PATH", url);
 }
 
-static int listen_at(struct shm *s, const char *url)
+static int listen_at(struct se_link *link, const char *url)
 {
+    struct shm *s = (struct shm *)link;
     int r = check_url(url);
     if (r < 0)
         return r;
@@ -739,19 +740,7 @@ static int shm_listen(struct se_link **out, const char *urls, const struct se_li
     int r = shm_new(&s, urls, options, true);
     if (r < 0)
         return r;
-    char *copy = strdup(urls), *rest = NULL;
-    if (copy == NULL)
-        r = se_fail(-ENOMEM, "no memory to listen on '%s'", urls);
-    for (char *url = copy ? strtok_r(copy, ",", &rest) : NULL; url != NULL && r == 0;
-         url = strtok_r(NULL, ",", &rest))
-        r = listen_at(s, url);
-    free(copy);
-    if (r < 0) {
-        shm_fini(&s->link);
-        return r;
-    }
-    *out = &s->link;
-    return 0;
+    return se_link_open_each(out, &s->link, urls, listen_at);
 }
 
 static int shm_connect(struct se_link **out, const char *url, const struct se_link_options *options)

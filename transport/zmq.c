@@ -816,8 +816,9 @@ static void shorten(char *url)
     memmove(url + sizeof(tcp) - 1, address, strlen(address) + 1);
 }
 
-static int bind_one(struct link *s, const char *url)
+static int bind_one(struct se_link *link, const char *url)
 {
+    struct link *s = (struct link *)link;
     char real[URLS_B];
     size_t size = sizeof(real);
     int r = check_port(url, 0);
@@ -844,19 +845,7 @@ static int link_listen(struct se_link **out, const char *urls,
     int r = link_new(&s, urls, options, true);
     if (r < 0)
         return r;
-    char *copy = strdup(urls), *rest = NULL;
-    if (copy == NULL)
-        r = se_fail(-ENOMEM, "no memory to listen on '%s'", urls);
-    for (char *url = copy ? strtok_r(copy, ",", &rest) : NULL; url != NULL && r == 0;
-         url = strtok_r(NULL, ",", &rest))
-        r = bind_one(s, url);
-    free(copy);
-    if (r < 0) {
-        link_fini(&s->link);
-        return r;
-    }
-    *out = &s->link;
-    return 0;
+    return se_link_open_each(out, &s->link, urls, bind_one);
 }
 
 static int link_connect(struct se_link **out, const char *url,
