@@ -306,7 +306,7 @@ void se_link_fini(struct se_link *link)
 
 const char *se_link_url(const struct se_link *link) { return link->ops->url(link); }
 
-const char *se_link_trouble(const struct se_link *link)
+const char *se_link_trouble(struct se_link *link)
 {
     return link->ops->trouble != NULL ? link->ops->trouble(link) : NULL;
 }

@@ -124,7 +124,7 @@ struct se_link_ops {
     const char *(*url)(const struct se_link *link);
 
     /* (optional) Edge: why there is no connection, in words for the user; NULL: nobody knows. */
-    const char *(*trouble)(const struct se_link *link);
+    const char *(*trouble)(struct se_link *link);
 };
 
 /* Each link begins with this. */
@@ -179,6 +179,6 @@ void se_link_close(struct se_link *link);
 int se_link_drain(struct se_link *link, uint64_t ns);
 void se_link_fini(struct se_link *link); /* NULL is fine */
 const char *se_link_url(const struct se_link *link);
-const char *se_link_trouble(const struct se_link *link);
+const char *se_link_trouble(struct se_link *link);
 
 #endif

@@ -1145,7 +1145,7 @@ static void rdma_fini(struct se_link *link)
 
 static const char *rdma_url(const struct se_link *link) { return ((const struct rdma *)link)->url; }
 
-static const char *rdma_trouble(const struct se_link *link)
+static const char *rdma_trouble(struct se_link *link)
 {
     const struct rdma *l = (const struct rdma *)link;
     return l->trouble[0] != 0 ? l->trouble : NULL;

@@ -22,6 +22,7 @@
 #include "transport/zmq.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -64,7 +65,8 @@ struct link {
     void *context, *socket, *monitor;
     bool listens, closed, monitored;
     char url[URLS_B];
-    zmq_msg_t held; /* received, and not yet handed out */
+    char trouble[URLS_B + 128]; /* edge */
+    zmq_msg_t held;             /* received, and not yet handed out */
     bool holds, dry;
     bool empty; /* when libzmq was last asked there was nothing, and it has had no call since */
     bool fed;   /* a message came since recv last found nothing */
@@ -677,6 +679,33 @@ static void link_fini(struct se_link *base)
     se_mem_free(link);
 }
 
+/* The host of a URL that check_address() let through, without brackets. */
+static void host_of(const char *url, char *host, size_t size_b)
+{
+    const char *begin = url + sizeof(tcp) - 1, *end = strrchr(begin, ':');
+    const bool bracket = *begin == '[';
+    snprintf(host, size_b, "%.*s", (int)(end - begin) - (bracket ? 2 : 0), begin + bracket);
+}
+
+/* libzmq looks names up by itself, and goes on in silence when it finds nothing. */
+static const char *link_trouble(struct se_link *base)
+{
+    struct link *e = (struct link *)base;
+    struct addrinfo *found = NULL;
+    char host[URLS_B];
+    if (strncmp(e->url, tcp, sizeof(tcp) - 1) != 0)
+        return NULL;
+    host_of(e->url, host, sizeof(host));
+    const int r = getaddrinfo(host, NULL, NULL, &found);
+    if (r == 0) {
+        freeaddrinfo(found);
+        return NULL;
+    }
+    snprintf(e->trouble, sizeof(e->trouble), "'%s' is no host that this machine knows: %s", host,
+             gai_strerror(r));
+    return e->trouble;
+}
+
 static const char *link_url(const struct se_link *base) { return ((const struct link *)base)->url; }
 
 /* ---- the beginning */
@@ -791,17 +820,22 @@ static int check_path(const char *path)
     return taken ? -EADDRINUSE : 0;
 }
 
-/* libzmq looks at the port of a URL to connect to much later, where nobody hears of it. */
-static int check_port(const char *url, unsigned long lowest)
+/* libzmq looks at a URL to connect to much later, where nobody hears of it. */
+static int check_address(const char *url, bool listens)
 {
+    const unsigned long lowest = listens ? 0 : 1;
     const char *port = strrchr(url, ':') + 1; /* there is one in "tcp:" */
     char *end;
-    if (strncmp(url, tcp, sizeof(tcp) - 1) != 0 || (lowest == 0 && strcmp(port, "*") == 0))
+    if (strncmp(url, tcp, sizeof(tcp) - 1) != 0 || (listens && strcmp(port, "*") == 0))
         return 0;
     const unsigned long number = strtoul(port, &end, 10);
     const bool good =
         *port >= '0' && *port <= '9' && *end == 0 && number >= lowest && number <= 65535;
-    return good ? 0 : se_fail(-EINVAL, "'%s' does not end in a port, %lu to 65535", url, lowest);
+    if (!good)
+        return se_fail(-EINVAL, "'%s' does not end in a port, %lu to 65535", url, lowest);
+    return port - url > (ptrdiff_t)sizeof(tcp)
+               ? 0
+               : se_fail(-EINVAL, "'%s' names no host: tcp://HOST:PORT", url);
 }
 
 /* "tcp://[::ffff:127.0.0.1]:7077", as a socket for both protocols calls an address of the older
@@ -821,7 +855,7 @@ static int bind_one(struct se_link *link, const char *url)
     struct link *s = (struct link *)link;
     char real[URLS_B];
     size_t size = sizeof(real);
-    int r = check_port(url, 0);
+    int r = check_address(url, true);
     if (r < 0)
         return r;
     if (strncmp(url, ipc, sizeof(ipc) - 1) == 0 && url[sizeof(ipc) - 1] == '/')
@@ -852,7 +886,7 @@ static int link_connect(struct se_link **out, const char *url,
                         const struct se_link_options *options)
 {
     struct link *e = NULL;
-    int r = check_port(url, 1);
+    int r = check_address(url, false);
     if (r == 0)
         r = link_new(&e, url, options, false);
     if (r < 0)
@@ -880,4 +914,5 @@ const struct se_link_ops se_zmq_ops = {
     .drain = link_drain,
     .fini = link_fini,
     .url = link_url,
+    .trouble = link_trouble,
 };

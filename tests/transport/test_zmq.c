@@ -44,6 +44,15 @@ static void addresses_that_cannot_be_had_are_refused(void **state)
     assert_int_equal(se_link_listen(&link, "tcp://127.0.0.1", &options), -EINVAL);
     assert_non_null(strstr(se_err_text(), "tcp://127.0.0.1"));
     assert_true(se_link_connect(&link, "tcp://127.0.0.1:99999", &options) < 0);
+    assert_int_equal(se_link_connect(&link, "tcp://:7077", &options), -EINVAL);
+    assert_non_null(strstr(se_err_text(), "names no host"));
+    /* A name that no name server is asked for. Known ones may have no server: nothing to tell. */
+    assert_int_equal(se_link_connect(&link, "tcp://no..host:7077", &options), 0);
+    assert_non_null(strstr(se_link_trouble(link), "'no..host' is no host"));
+    se_link_fini(link);
+    assert_int_equal(se_link_connect(&link, "tcp://[::1]:7077", &options), 0);
+    assert_null(se_link_trouble(link));
+    se_link_fini(link);
     assert_true(se_link_listen(&link, "ipc:///nowhere/at/all/x", &options) < 0);
     assert_int_equal(se_link_listen(&link, "tcp://127.0.0.1:0,loop://x", &options), -EINVAL);
     assert_int_equal(se_link_listen(&link, ipc_url, &options), 0);
