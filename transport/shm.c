@@ -35,6 +35,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 #include "transport/area.h"
+#include "transport/path.h"
 
 enum { DOORS_MAX = 8, EVENTS_MAX = 32, ACCEPTS_MAX = 16, RINGS_MAX = 16, TURN = 16 };
 enum { LOOK_EVERY = 64, LOOK_AT_LAST = 1024, LOOK_NS = 20000 };
@@ -453,32 +454,6 @@ static bool shm_drop(struct se_link *link, se_link_peer peer)
 
 /* ---- the edge */
 
-static int address_of(const char *path, struct sockaddr_un *address)
-{
-    *address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof(address->sun_path))
-        return -ENAMETOOLONG;
-    memcpy(address->sun_path, path, strlen(path) + 1);
-    return 0;
-}
-
-/* A socket that is connected to whoever listens at the path, or -errno. */
-static int knock(const char *path)
-{
-    struct sockaddr_un address;
-    int r = address_of(path, &address);
-    const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (r == 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        r = -errno;
-    if (r < 0) {
-        close(fd);
-        return r;
-    }
-    return fd;
-}
-
 static void try_later(struct shm *e)
 {
     const struct se_link_options *o = &e->options;
@@ -490,7 +465,7 @@ static int edge_connect(struct shm *e)
 {
     if (se_clock_ns() < e->next_try_ns)
         return SE_LINK_AGAIN;
-    e->line.fd = knock(e->url + SCHEME_B);
+    e->line.fd = se_path_knock(e->url + SCHEME_B, SOCK_SEQPACKET);
     if (e->line.fd < 0 || se_area_send(e->line.fd, &e->line.area) < 0) {
         line_close(&e->line);
         try_later(e);
@@ -664,36 +639,15 @@ static int shm_new(struct shm **out, const char *url, const struct se_link_optio
     return 0;
 }
 
-/* A file that nobody listens at is removed, if it is a socket's. Somebody who listens for
- * another kind of socket says EPROTOTYPE, and one with a full queue EAGAIN. */
-static int clear_path(const char *path)
-{
-    struct stat stat;
-    const int fd = knock(path);
-    if (fd == -ENOENT)
-        return 0;
-    if (fd >= 0)
-        close(fd);
-    if (fd >= 0 || fd == -EAGAIN || fd == -EPROTOTYPE)
-        return -EADDRINUSE;
-    if (fd != -ECONNREFUSED)
-        return fd;
-    if (lstat(path, &stat) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (!S_ISSOCK(stat.st_mode))
-        return -EADDRINUSE;
-    return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
 static int open_door(struct shm *s, const char *path)
 {
     struct sockaddr_un address;
     struct stat stat;
     struct epoll_event event = { .events = EPOLLIN, .data.u64 = IS_DOOR | s->n_doors };
     struct door *door = &s->door[s->n_doors];
-    int r = address_of(path, &address);
+    int r = se_path_address(path, &address);
     if (r == 0)
-        r = clear_path(path);
+        r = se_path_clear(path, SOCK_SEQPACKET);
     if (r < 0)
         return r;
     door->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -731,7 +685,7 @@ static int listen_at(struct se_link *link, const char *url)
     if (s->n_doors == DOORS_MAX)
         return se_fail(-EINVAL, "'%s': more than %d URLs", url, DOORS_MAX);
     r = open_door(s, url + SCHEME_B);
-    return r < 0 ? se_fail(r, "cannot listen on '%s': %s", url, strerror(-r)) : 0;
+    return r < 0 ? se_fail(r, "cannot listen on '%s': %s", url, se_path_error(r)) : 0;
 }
 
 static int shm_listen(struct se_link **out, const char *urls, const struct se_link_options *options)
@@ -748,7 +702,7 @@ static int shm_connect(struct se_link **out, const char *url, const struct se_li
     struct sockaddr_un address;
     struct shm *e = NULL;
     int r = check_url(url);
-    if (r == 0 && (r = address_of(url + SCHEME_B, &address)) < 0)
+    if (r == 0 && (r = se_path_address(url + SCHEME_B, &address)) < 0)
         return se_fail(r, "cannot connect to '%s': %s", url, strerror(-r));
     if (r == 0)
         r = shm_new(&e, url, options, false);

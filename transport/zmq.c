@@ -37,6 +37,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
+#include "transport/path.h"
 
 enum { NAME_B = 5, URLS_B = 1024, EVENTS_MAX = 65536, PARTS_MAX = 1000, SOCKETS_MAX = 65535 };
 #define NONE UINT32_MAX
@@ -640,7 +641,7 @@ static void hang_up(struct link *link, int linger_ms)
 }
 
 /* libzmq leaves the files of its sockets where they are. They go while the socket still listens:
- * so long nobody else takes the path, see check_path(). */
+ * so long nobody else takes the path, see se_path_clear(). */
 static void remove_files(const struct link *link)
 {
     char path[URLS_B];
@@ -804,22 +805,6 @@ static int link_new(struct link **out, const char *url, const struct se_link_opt
     return 0;
 }
 
-/* libzmq removes a socket's file and takes its place, though somebody may listen there. */
-static int check_path(const char *path)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof(address.sun_path))
-        return -ENAMETOOLONG;
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    const int r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
-    const bool taken = r == 0 || errno == EAGAIN;
-    close(fd);
-    return taken ? -EADDRINUSE : 0;
-}
-
 /* libzmq looks at a URL to connect to much later, where nobody hears of it. */
 static int check_address(const char *url, bool listens)
 {
@@ -858,9 +843,12 @@ static int bind_one(struct se_link *link, const char *url)
     int r = check_address(url, true);
     if (r < 0)
         return r;
+    /* libzmq takes the place of any file, also where somebody listens. */
     if (strncmp(url, ipc, sizeof(ipc) - 1) == 0 && url[sizeof(ipc) - 1] == '/')
-        r = check_path(url + sizeof(ipc) - 1);
-    if (r == 0 && zmq_bind(s->socket, url) < 0)
+        r = se_path_clear(url + sizeof(ipc) - 1, SOCK_STREAM);
+    if (r < 0)
+        return se_fail(r, "cannot listen on '%s': %s", url, se_path_error(r));
+    if (zmq_bind(s->socket, url) < 0)
         r = -errno;
     if (r == 0 && zmq_getsockopt(s->socket, ZMQ_LAST_ENDPOINT, real, &size) < 0)
         r = -errno;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -58,6 +59,11 @@ static void addresses_that_cannot_be_had_are_refused(void **state)
     assert_int_equal(se_link_listen(&link, ipc_url, &options), 0);
     assert_int_equal(se_link_listen(&other, ipc_url, &options), -EADDRINUSE);
     se_link_fini(link);
+    const int file = open(ipc_url + sizeof("ipc://") - 1, O_CREAT | O_WRONLY, 0600);
+    assert_true(file >= 0); /* not ours to remove */
+    close(file);
+    assert_int_equal(se_link_listen(&other, ipc_url, &options), -ENOTSOCK);
+    assert_int_equal(unlink(ipc_url + sizeof("ipc://") - 1), 0);
     se_frames_free(frames);
 }
 
