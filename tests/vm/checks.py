@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What needs a kernel with RDMA, and networks that lose and delay. Runs inside tests/vm/vm.sh.
 
-  checks.py [--build DIR] [--short] [NAME...]      all checks, or these
+  checks.py [--build DIR] [--threads DIR] [--short] [NAME...]      all checks, or these
 
 Real programs on both sides of the cable, rxe_a and rxe_b; every text is held against what the
 target writes alone (se-model). netem acts on both ends, so that a delay is half a round trip.
@@ -30,6 +30,8 @@ SERVER = ['--weights', 'q8', '--max-rows', '16', '--max-nodes', '8', '--max-batc
           '--park', '20s', '--insecure']
 # A lost packet is sent again after 4.096 us * 2^14, 67 ms; else the kernel's usual half second.
 RDMA = 'rdma://10.77.0.2:7077?ack_timeout=14'
+# ThreadSanitizer wants its address space where it expects it.
+FIXED = ['setarch', os.uname().machine, '-R']
 
 
 def run(*words):
@@ -191,31 +193,43 @@ async def run_checks(o, work):
     return failed
 
 
-def conformance(o):
-    """The suite of links, over real verbs; every connection with rnr_retry=0."""
+def program(name, *words):
+    """Runs a test that is a program; what it says is shown where it is indented, or failed."""
     began = time.monotonic()
-    words = [o.build / 'tests/transport/test_rdma', *(['--short'] if o.short else [])]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print('  %s conformance over rdma: %.1f s' % ('ok      ' if done.returncode == 0 else 'FAILED  ',
-                                               time.monotonic() - began))
-    shown = [line for line in done.stdout.splitlines() if done.returncode or line.startswith('    ')]
-    print('\n'.join(shown), flush=True)
+    print('  %s %s: %.1f s' % ('ok      ' if done.returncode == 0 else 'FAILED  ', name,
+                               time.monotonic() - began))
+    for line in done.stdout.splitlines():
+        if done.returncode or line.startswith('    '):
+            print(line)
+    sys.stdout.flush()
     return done.returncode != 0
+
+
+# Programs of their own, before there is a server: the suite of links over real verbs, where every
+# connection has rnr_retry=0, and a server and its edges in threads.
+PROGRAMS = {
+    'conformance': lambda o: program('conformance over rdma', o.build / 'tests/transport/test_rdma',
+                                     *(['--short'] if o.short else [])),
+    'threads': lambda o: program('edges that come and go, in threads', *FIXED,
+                                 (o.threads or o.build) / 'tests/transport/stress_link',
+                                 'rdma://10.77.0.2:7079?rnr_retry=0'),
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--build', type=pathlib.Path, default=ROOT / 'build')
+    parser.add_argument('--threads', type=pathlib.Path, metavar='DIR',
+                        help='another build folder, of which "threads" takes its program')
     parser.add_argument('--short', action='store_true', help='for every change')
-    parser.add_argument('names', nargs='*', help='of checks; "conformance" is one')
+    parser.add_argument('names', nargs='*', help='of checks, among them ' + ', '.join(PROGRAMS))
     o = parser.parse_args()
     if not os.path.exists('/sys/class/infiniband/rxe_b'):
         print('skipped: no rxe_b: this runs inside tests/vm/vm.sh')
         return 77
-    failed = 0
-    if not o.names or 'conformance' in o.names:
-        failed += conformance(o)
-    if o.names != ['conformance']:
+    failed = sum(run(o) for name, run in PROGRAMS.items() if not o.names or name in o.names)
+    if not o.names or set(o.names) - set(PROGRAMS):
         with tempfile.TemporaryDirectory(prefix='vm.') as work:
             failed += asyncio.run(run_checks(o, pathlib.Path(work)))
     print('%d failed' % failed)
