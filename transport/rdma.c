@@ -274,7 +274,7 @@ static void rdma_fini(struct se_link *link)
         se_rdma_seat_free(l, i);
     }
     for (uint32_t i = 0; i < l->n_gears; i++)
-        se_verbs_free(l->gear[i].verbs);
+        se_rdma_gear_free(&l->gear[i]);
     if (l->channel != NULL)
         rdma_destroy_event_channel(l->channel);
     se_link_base_fini(link);
@@ -365,6 +365,8 @@ static int listen_at(struct se_rdma *s, const char *url)
     int r = se_rdma_url_read(&door->url, url, true);
     if (r < 0)
         return r;
+    if (door->url.write)
+        se_rdma_gear_plan_slots(s);
     r = se_rdma_manager_open(s, door);
     if (r == -ENODEV || r == -EADDRNOTAVAIL)
         return se_fail(
@@ -382,7 +384,7 @@ static int listen_at(struct se_rdma *s, const char *url)
         strcat(s->url, ",");
     se_rdma_url_write(&door->url, door->url.port, s->url + strlen(s->url),
                       sizeof(s->url) - strlen(s->url));
-    return prepare_devices(s, door->id->verbs);
+    return 0;
 }
 
 static int rdma_listen_on(struct se_link **out, const char *urls,
@@ -401,6 +403,8 @@ static int rdma_listen_on(struct se_link **out, const char *urls,
          url = strtok_r(NULL, ",", &rest))
         r = listen_at(s, url);
     free(copy);
+    for (uint32_t i = 0; r == 0 && i < s->n_doors; i++)
+        r = prepare_devices(s, s->door[i].id->verbs);
     if (r < 0) {
         rdma_fini(&s->link);
         return r;

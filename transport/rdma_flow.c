@@ -14,6 +14,9 @@
  * peers_max; early ones have some of what is there beyond that. A frame of more pieces than all
  * credits of a peer goes out bit by bit; of others send() takes only what can leave at once.
  *
+ * A piece is sent into whichever chunk is next, or an edge writes it into the next of its slots on
+ * the server and only the word takes a chunk. There are as many slots as credits.
+ *
  * The word: a frame ends, there are bytes, credits are wanted, credits. */
 #include <rdma/rdma_cma.h>
 #include <stdio.h>
@@ -34,15 +37,21 @@ static uint32_t pieces_of(const struct se_rdma_conn *c, uint32_t len_b)
     return (len_b + c->piece_b - 1) / c->piece_b;
 }
 
-/* One piece, or with data NULL only credits. There is a credit, and room. */
+/* One piece, or with data NULL only credits. There is a credit, and room. The slot that a piece is
+ * written to is free: there are not fewer slots than credits, so what lay there last has given its
+ * credit back. */
 static int post(struct se_rdma *l, uint32_t at, const unsigned char *data, uint32_t len_b,
                 uint32_t flags, bool wakes)
 {
     struct se_rdma_conn *c = &l->conn[at];
     const uint32_t back = c->owed < WORD_CREDITS ? c->owed : WORD_CREDITS;
+    const bool writes = data != NULL && c->slots_at != 0 && c->n_slots > 0;
+    const uint64_t slot_at = c->slots_at + (uint64_t)c->slot * c->slot_b;
     const struct se_verbs_message message = { .data = data,
                                               .len_b = len_b,
                                               .word = flags | back,
+                                              .slot_at = writes ? slot_at : 0,
+                                              .slot_key = c->slot_key,
                                               .tag = se_rdma_seat_tag(l, at),
                                               .wakes = wakes,
                                               .small_b = c->small_b };
@@ -53,6 +62,8 @@ static int post(struct se_rdma *l, uint32_t at, const unsigned char *data, uint3
     c->may += back;
     c->credits--;
     c->room--;
+    if (writes)
+        c->slot = (c->slot + 1) % c->n_slots;
     return 0;
 }
 
@@ -144,29 +155,42 @@ static bool is_by_the_rules(const struct se_rdma *l, const struct se_rdma_conn *
     const bool bytes = (d->word & WORD_BYTES) != 0;
     return c->may > 0 && c->credits + (d->word & WORD_CREDITS) <= c->window &&
            bytes == (d->len_b > 0) && (bytes || !(d->word & WORD_LAST)) &&
+           (!d->written || (bytes && l->listens && c->n_slots > 0)) &&
            c->part_b + d->len_b <= l->options.frame_max_b;
 }
 
-static int add_part(struct se_rdma_conn *c, const struct se_verbs_done *d)
+static int add_part(struct se_rdma_conn *c, const struct se_verbs_done *d,
+                    const unsigned char *data)
 {
     const int r = se_mem_grow(&c->part, &c->cap_part, c->part_b + d->len_b, 1);
     if (r < 0)
         return r;
-    memcpy(c->part + c->part_b, d->data, d->len_b);
+    memcpy(c->part + c->part_b, data, d->len_b);
     c->part_b += d->len_b;
     return 0;
 }
 
-static void hand_out(struct se_rdma_conn *c, const struct se_verbs_done *d, struct se_frame *frame)
+static void hand_out(struct se_rdma_conn *c, const struct se_verbs_done *d,
+                     const unsigned char *data, struct se_frame *frame)
 {
     if (c->part_b > 0)
         memcpy(frame->data, c->part, c->part_b);
-    memcpy(frame->data + c->part_b, d->data, d->len_b);
+    memcpy(frame->data + c->part_b, data, d->len_b);
     frame->len_b = c->part_b + d->len_b;
     se_mem_free(c->part);
     c->part = NULL;
     c->part_b = 0;
     c->cap_part = 0;
+}
+
+/* A connection's pieces are written one slot after the other, and their words come in that order.
+ * [dma.slot] the slot is written again when its credit is back there, which leaves behind the copy
+ * that is made of it now. */
+static const unsigned char *next_slot(struct se_rdma_conn *c)
+{
+    const uint32_t slot = c->slot;
+    c->slot = (slot + 1) % c->n_slots;
+    return se_verbs_slot(c->gear, c->first_slot + slot);
 }
 
 /* What a message has to say. JOINED and DRY: the same again, it is still there. */
@@ -197,12 +221,13 @@ static int arrived(struct se_rdma *l, uint32_t at, const struct se_verbs_done *d
     c->wanted |= (d->word & WORD_WANTS) != 0;
     c->may--;
     c->owed++;
+    const unsigned char *data = d->written ? next_slot(c) : d->data;
     if (!last) {
-        if (d->len_b > 0 && add_part(c, d) < 0)
+        if (d->len_b > 0 && add_part(c, d, data) < 0)
             se_rdma_seat_cut(l, at);
         return SE_LINK_AGAIN;
     }
-    hand_out(c, d, frame);
+    hand_out(c, d, data, frame);
     l->pause_ns = l->options.retry_ns; /* a server that does more than let it in */
     *out = frame;
     return 0;

@@ -52,6 +52,10 @@ struct se_rdma_conn {
     uint32_t qp_num;
     /* to send */
     uint32_t piece_b, window, credits, room, small_b;
+    /* An edge's pieces go into slots of the server, one after the other; 0: they are sent. The
+     * server knows them by the number of the first, the edge by an address. */
+    uint32_t n_slots, slot, first_slot, slot_key, slot_b;
+    uint64_t slots_at;
     bool wants;               /* it has asked for what the other end owes */
     struct se_frame *pending; /* at_b of it have left */
     uint32_t at_b;
@@ -69,7 +73,8 @@ struct se_rdma_conn {
 struct se_rdma_gear {
     struct se_verbs *verbs;
     uint32_t more, users;
-    bool dead; /* the device was taken away */
+    bool *taken; /* slot by slot; NULL: there are none */
+    bool dead;   /* the device was taken away */
 };
 
 struct se_rdma_door {
@@ -136,8 +141,9 @@ void se_rdma_seat_drop_pending(struct se_rdma *l, struct se_rdma_conn *c);
 
 /* ---- gears */
 
-/* What each device is to have for this link. */
+/* What each device is to have for this link, and slots to write into beside it. */
 void se_rdma_gear_plan(struct se_rdma *l);
+void se_rdma_gear_plan_slots(struct se_rdma *l);
 
 /* The device's, made when it is not there yet. 0, or -errno, with a sentence where memory or the
  * device is at fault. */
@@ -145,9 +151,15 @@ int se_rdma_gear_for(struct se_rdma *l, struct ibv_context *device, struct se_rd
 
 struct se_rdma_gear *se_rdma_gear_of(struct se_rdma *l, const struct se_verbs *verbs);
 
+/* So many slots in a row, for the connection of a peer that wants to write; false:
+ * there are none, and it sends. */
+bool se_rdma_gear_take_slots(struct se_rdma *l, struct se_rdma_conn *c, uint32_t n);
+void se_rdma_gear_give_slots(struct se_rdma *l, struct se_rdma_conn *c);
+
 /* A device that was taken away, and those of them that nobody uses any more. */
 void se_rdma_gear_die(struct se_rdma *l, const struct ibv_context *device);
 void se_rdma_gear_free_dead(struct se_rdma *l);
+void se_rdma_gear_free(struct se_rdma_gear *gear);
 
 /* ---- flow */
 

@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection is made by three events at the edge, and by one question to the server. Hello: a
- * name with a version, and the size and the number of the chunks that the other end may fill. */
+/* A connection is made by three events at the edge, and by one question to the server.
+ *
+ *   hello   bytes
+ *   0       8   a name with a version
+ *   8       4   the size of the chunks that the other end may fill
+ *   12      4   their number
+ *   16      4   slots that it may write into in place of them; an edge: 1, it would. 0: none
+ *   20      4   their key
+ *   24      8   their address
+ *
+ * Everything from 16 on may be missing. */
 #include <errno.h>
 #include <rdma/rdma_cma.h>
 #include <stdio.h>
@@ -10,7 +19,14 @@
 #include "runtime/base/err.h"
 #include "transport/rdma_inside.h"
 
-enum { HELLO_B = 16, CHUNK_LEAST_B = 64, WINDOW_MOST = 4096, RESOLVE_MS = 2000, BACKLOG = 128 };
+enum {
+    HELLO_B = 32,
+    HELLO_LEAST_B = 16,
+    CHUNK_LEAST_B = 64,
+    WINDOW_MOST = 4096,
+    RESOLVE_MS = 2000,
+    BACKLOG = 128
+};
 static const unsigned char greeting[8] = { 's', 'e', '-', 'r', 'd', 'm', 'a', 1 };
 static const char full[] = "full", foreign[] = "foreign";
 
@@ -31,33 +47,57 @@ struct event {
     uint32_t n_words;
 };
 
-static void write_hello(unsigned char *hello, uint32_t chunk_b, uint32_t n)
+struct hello {
+    uint32_t chunk_b, n, slots, slot_key;
+    uint64_t slots_at;
+};
+
+static void write_number(unsigned char *to, uint64_t number, int n_bytes)
 {
-    memcpy(hello, greeting, sizeof(greeting));
-    for (int i = 0; i < 4; i++) {
-        hello[8 + i] = (unsigned char)(chunk_b >> 8 * i);
-        hello[12 + i] = (unsigned char)(n >> 8 * i);
-    }
+    for (int i = 0; i < n_bytes; i++)
+        to[i] = (unsigned char)(number >> 8 * i);
+}
+
+static uint64_t read_number(const unsigned char *from, int n_bytes)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < n_bytes; i++)
+        number |= (uint64_t)from[i] << 8 * i;
+    return number;
+}
+
+static void write_hello(unsigned char words[HELLO_B], const struct hello *hello)
+{
+    memcpy(words, greeting, sizeof(greeting));
+    write_number(words + 8, hello->chunk_b, 4);
+    write_number(words + 12, hello->n, 4);
+    write_number(words + 16, hello->slots, 4);
+    write_number(words + 20, hello->slot_key, 4);
+    write_number(words + 24, hello->slots_at, 8);
 }
 
 /* False when it is none, or asks for what cannot be. */
-static bool read_hello(const struct event *event, uint32_t *chunk_b, uint32_t *n)
+static bool read_hello(const struct event *event, struct hello *hello)
 {
-    *chunk_b = *n = 0;
-    for (uint32_t i = 0; i < 4 && event->n_words >= HELLO_B; i++) {
-        *chunk_b |= (uint32_t)event->words[8 + i] << 8 * i;
-        *n |= (uint32_t)event->words[12 + i] << 8 * i;
+    const unsigned char *words = event->words;
+    if (event->n_words < HELLO_LEAST_B || memcmp(words, greeting, sizeof(greeting)) != 0)
+        return false;
+    *hello = (struct hello){ .chunk_b = (uint32_t)read_number(words + 8, 4),
+                             .n = (uint32_t)read_number(words + 12, 4) };
+    if (event->n_words >= HELLO_B) {
+        hello->slots = (uint32_t)read_number(words + 16, 4);
+        hello->slot_key = (uint32_t)read_number(words + 20, 4);
+        hello->slots_at = read_number(words + 24, 8);
     }
-    return event->n_words >= HELLO_B && memcmp(event->words, greeting, sizeof(greeting)) == 0 &&
-           *chunk_b >= CHUNK_LEAST_B && *chunk_b <= SE_FRAME_MAX && *n >= SE_RDMA_BASE &&
-           *n <= WINDOW_MOST;
+    return hello->chunk_b >= CHUNK_LEAST_B && hello->chunk_b <= SE_FRAME_MAX &&
+           hello->n >= SE_RDMA_BASE && hello->n <= WINDOW_MOST;
 }
 
 /* What the other end can take. */
-static void set_window(struct se_rdma *l, struct se_rdma_conn *c, uint32_t chunk_b, uint32_t n)
+static void set_window(struct se_rdma *l, struct se_rdma_conn *c, const struct hello *hello)
 {
-    c->piece_b = chunk_b < l->shape.out_b ? chunk_b : l->shape.out_b;
-    c->window = c->credits = n;
+    c->piece_b = hello->chunk_b < l->shape.out_b ? hello->chunk_b : l->shape.out_b;
+    c->window = c->credits = hello->n;
 }
 
 static const struct se_rdma_door *door_of(const struct se_rdma *l, const struct rdma_cm_id *id)
@@ -79,10 +119,10 @@ static void turn_away(struct rdma_cm_id *id, const char *why, size_t size_b)
 static void greet(struct se_rdma *s, const struct event *event)
 {
     const struct se_rdma_door *door = door_of(s, event->door);
-    unsigned char hello[HELLO_B];
-    uint32_t chunk_b, n;
+    unsigned char words[HELLO_B];
+    struct hello theirs;
     struct se_rdma_gear *gear;
-    if (s->closed || door == NULL || !read_hello(event, &chunk_b, &n)) {
+    if (s->closed || door == NULL || !read_hello(event, &theirs)) {
         turn_away(event->id, foreign, sizeof(foreign));
         return;
     }
@@ -97,9 +137,15 @@ static void greet(struct se_rdma *s, const struct event *event)
         return;
     }
     struct se_rdma_conn *c = &s->conn[at];
-    set_window(s, c, chunk_b, n);
-    write_hello(hello, s->shape.in_b, c->granted);
-    struct rdma_conn_param answer = { .private_data = hello,
+    set_window(s, c, &theirs);
+    struct hello ours = { .chunk_b = s->shape.in_b, .n = c->granted };
+    if (door->url.write && theirs.slots > 0 && se_rdma_gear_take_slots(s, c, c->granted)) {
+        ours.slots = c->n_slots;
+        ours.slots_at = (uintptr_t)se_verbs_slot(c->gear, c->first_slot);
+        ours.slot_key = se_verbs_slot_key(c->gear);
+    }
+    write_hello(words, &ours);
+    struct rdma_conn_param answer = { .private_data = words,
                                       .private_data_len = HELLO_B,
                                       .rnr_retry_count = (uint8_t)door->url.rnr_retry };
     if (rdma_accept(event->id, &answer) < 0)
@@ -109,7 +155,7 @@ static void greet(struct se_rdma *s, const struct event *event)
 /* The edge's connection in its steps: an address of ours and a device, a route, a queue pair. */
 static int edge_step(struct se_rdma *e, const struct event *event)
 {
-    unsigned char hello[HELLO_B];
+    unsigned char words[HELLO_B];
     struct se_rdma_gear *gear;
     struct se_rdma_conn *c = &e->conn[0];
     if (event->type == RDMA_CM_EVENT_ADDR_RESOLVED)
@@ -119,8 +165,11 @@ static int edge_step(struct se_rdma *e, const struct event *event)
         r = se_rdma_seat_join(e, 0, gear, &e->to);
     if (r < 0)
         return r;
-    write_hello(hello, e->shape.in_b, c->granted);
-    struct rdma_conn_param asked = { .private_data = hello,
+    const struct hello ours = { .chunk_b = e->shape.in_b,
+                                .n = c->granted,
+                                .slots = (uint32_t)e->to.write };
+    write_hello(words, &ours);
+    struct rdma_conn_param asked = { .private_data = words,
                                      .private_data_len = HELLO_B,
                                      .retry_count = (uint8_t)e->to.retry,
                                      .rnr_retry_count = (uint8_t)e->to.rnr_retry };
@@ -162,13 +211,20 @@ static const char *why_not(const struct event *event)
 
 static void established(struct se_rdma *l, uint32_t at, const struct event *event)
 {
-    uint32_t chunk_b, n;
+    struct se_rdma_conn *c = &l->conn[at];
+    struct hello theirs;
     if (l->listens) {
         se_rdma_seat_fill(l, at);
-    } else if (!read_hello(event, &chunk_b, &n)) {
+    } else if (!read_hello(event, &theirs) || (theirs.slots > 0 && theirs.slots < theirs.n)) {
         edge_fail(l, "it speaks another version of this link");
     } else {
-        set_window(l, &l->conn[at], chunk_b, n);
+        set_window(l, c, &theirs);
+        if (l->to.write) {
+            c->n_slots = theirs.slots;
+            c->slots_at = theirs.slots_at;
+            c->slot_key = theirs.slot_key;
+            c->slot_b = theirs.chunk_b;
+        }
         se_rdma_seat_fill(l, at);
         l->trouble[0] = 0;
     }

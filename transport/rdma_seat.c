@@ -105,6 +105,7 @@ void se_rdma_seat_free(struct se_rdma *l, uint32_t at)
         se_verbs_part(c->gear, se_rdma_seat_tag(l, at), l->depth - c->room);
         se_rdma_gear_of(l, c->gear)->more += c->granted - SE_RDMA_BASE;
         se_rdma_gear_of(l, c->gear)->users--;
+        se_rdma_gear_give_slots(l, c);
     }
     rdma_destroy_id(c->id);
     c->seat = SE_RDMA_FREE;

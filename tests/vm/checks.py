@@ -29,7 +29,9 @@ TARGET = DRAFT = ROOT / 'models/tales-draft'
 SERVER = ['--weights', 'q8', '--max-rows', '16', '--max-nodes', '8', '--max-batch', '8',
           '--park', '20s', '--insecure']
 # A lost packet is sent again after 4.096 us * 2^14, 67 ms; else the kernel's usual half second.
+# The server lets edges write into its memory; those of WRITTEN do.
 RDMA = 'rdma://10.77.0.2:7077?ack_timeout=14'
+WRITTEN = RDMA + '&write=1'
 # ThreadSanitizer wants its address space where it expects it.
 FIXED = ['setarch', os.uname().machine, '-R']
 
@@ -56,26 +58,26 @@ class Bench:
     async def server(self):
         server = Server(self.tools, self.work, ['--model', str(TARGET), *SERVER], PATIENCE)
         server.url['tcp'] = 'tcp://10.77.0.2:7078'
-        server.url['rdma'] = RDMA
+        server.url['rdma'] = WRITTEN
         await server.start()
         return server
 
-    def edge(self, url, number, n, temp, seed, draft):
+    def edge(self, url, number, n, temp, seed, draft, environment=None):
         return Edge(self.tools, [
             '--server', url, '--draft', draft, '--tokenizer', str(TARGET), '-n', str(n),
             '--max-budget', '6', '--max-beam-len', '4',
             '--dataset', str(ROOT / 'models/prompts.jsonl'), '--offset', str(number),
             '--max-requests', '1', '--ids-out', '--temp', temp, '--seed', str(seed), '--threads', '1',
-            '--speculate', 'on', '--retry', '500ms', '--give-up', '%ds' % PATIENCE])
+            '--speculate', 'on', '--retry', '500ms', '--give-up', '%ds' % PATIENCE], environment)
 
-    async def exact(self, url, edges, n, event=None):
+    async def exact(self, url, edges, n, event=None, environment=None):
         """Edges at once, and an event when half of the tokens are there. How long it took."""
         rng, pairs = random.Random(len(url) * n), []
         for i in range(edges):
             temp, seed, number = rng.choice(['0', '0.7', '1.0']), i + 1, rng.randrange(40)
             wanted = await self.expected.answer(TARGET, number, n, ['--weights', 'q8', '--temp', temp,
                                                                    '--seed', str(seed)])
-            pairs.append((self.edge(url, number, n, temp, seed, 'ngram' if i else str(DRAFT)),
+            pairs.append((self.edge(url, number, n, temp, seed, 'ngram' if i else str(DRAFT), environment),
                           wanted[:n]))
         began = time.monotonic()
         tasks = [asyncio.ensure_future(edge.run()) for edge, _ in pairs]
@@ -106,17 +108,24 @@ class Bench:
 
 # ---- the checks: what they are called, what they do
 
-async def over(bench, server, scheme, edges, n, *how):
+async def over(bench, server, url, edges, n, *how):
     cable(*how)
-    return await bench.exact(RDMA if scheme == 'rdma' else server.url['tcp'], edges, n)
+    return await bench.exact(server.url['tcp'] if url == 'tcp' else url, edges, n)
 
 
-async def killed(bench, server, edges, n, *how):
+async def killed(bench, server, url, edges, n, *how):
     cable(*how)
     async def event():
         await server.kill()
         await server.start()
-    return await bench.exact(RDMA, edges, n, event)
+    return await bench.exact(url, edges, n, event)
+
+
+async def faulty(bench, server, url, edges, n):
+    """Frames that are lost, come twice or late, on top of what the link promises."""
+    cable()
+    faults = {'SE_FAULTS': 'seed=7,drop=0.05,twice=0.05,late=0.05,delay=1ms..5ms'}
+    return await bench.exact(url, edges, n, environment=faults)
 
 
 async def unplugged(bench, server, edges, n):
@@ -158,14 +167,19 @@ def loss(percent):
 
 def checks(short):
     n, edges = (16, 2) if short else (48, 3)
-    yield 'rdma', lambda b, s: over(b, s, 'rdma', edges, n)
-    yield 'rdma, loss 1%', lambda b, s: over(b, s, 'rdma', edges, n, *loss(1))
-    yield 'rdma, server killed', lambda b, s: killed(b, s, edges, max(n, 32))
+    for name, url in ('rdma', RDMA), ('rdma, written', WRITTEN):
+        yield name, lambda b, s, url=url: over(b, s, url, edges, n)
+        yield name + ', loss 1%', lambda b, s, url=url: over(b, s, url, edges, n, *loss(1))
+        yield name + ', server killed', lambda b, s, url=url: killed(b, s, url, edges, max(n, 32))
     if short:
         yield 'tcp, 14 ms, loss 1%', lambda b, s: over(b, s, 'tcp', edges, n, 'delay', '7ms', *loss(1))
         return
-    yield 'rdma, 10 ms, loss 1%', lambda b, s: over(b, s, 'rdma', edges, n, 'delay', '5ms', *loss(1))
-    yield 'rdma, server killed, loss 1%', lambda b, s: killed(b, s, edges, n, *loss(1))
+    for name, url in ('rdma', RDMA), ('rdma, written', WRITTEN):
+        yield name + ', frames faulty', lambda b, s, url=url: faulty(b, s, url, edges, n)
+        yield name + ', 10 ms, loss 1%', lambda b, s, url=url: over(b, s, url, edges, n, 'delay', '5ms',
+                                                                    *loss(1))
+        yield name + ', server killed, loss 1%', lambda b, s, url=url: killed(b, s, url, edges, n,
+                                                                             *loss(1))
     yield 'rdma, cable pulled for 9 s', lambda b, s: unplugged(b, s, edges, 64)
     yield 'rdma, what is said', told
     for ms in 14, 50:
