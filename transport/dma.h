@@ -15,6 +15,9 @@
  *               next, also when it sends again because a packet was lost.
  *   [dma.arm]   Who is about to sleep asks for an event first and looks for completions once more
  *               after that. Else one that came in between makes no event, and nobody wakes.
+ *   [dma.slot]  A slot that the other end writes by itself is read after the completion of the word
+ *               that came behind its bytes, and its credit is sent after it was copied. Else half
+ *               of a frame is taken for one, or a frame changes while it is copied.
  *   [dma.end]   A queue pair is in error, or destroyed, before its last completions are looked for;
  *               what arrived before then has been seen when its end is told. Else a frame could be
  *               found after GONE.

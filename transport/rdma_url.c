@@ -138,7 +138,7 @@ static int read_key(struct se_rdma_url *u, const char *url, const char *key, con
     } rows[] = {
         { "gid", 65535, &u->gid },       { "ack_timeout", 31, &u->ack_timeout },
         { "retry", 7, &u->retry },       { "rnr_retry", 7, &u->rnr_retry },
-        { "inline", 1024, &u->small_b },
+        { "inline", 1024, &u->small_b }, { "write", 1, &u->write },
     };
     const char *equals = memchr(key, '=', (size_t)(end - key));
     const size_t len = equals != NULL ? (size_t)(equals - key) : 0;
@@ -156,8 +156,9 @@ static int read_key(struct se_rdma_url *u, const char *url, const char *key, con
     }
     return se_fail(
         -EINVAL,
-        "'%s': '%.*s' is not one of device=, gid=, ack_timeout=, retry=, rnr_retry=, inline=", url,
-        (int)(end - key), key);
+        "'%s': '%.*s' is not one of device=, gid=, ack_timeout=, retry=, rnr_retry=, inline=, "
+        "write=",
+        url, (int)(end - key), key);
 }
 
 static int read_text(struct se_rdma_url *u, const char *url, bool listens)
@@ -252,6 +253,7 @@ void se_rdma_url_write(const struct se_rdma_url *u, int port, char *out, size_t 
         { "retry", u->retry, 7 },
         { "rnr_retry", u->rnr_retry, 7 },
         { "inline", u->small_b, SMALL_B },
+        { "write", u->write, 0 },
     };
     char mark = '?';
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

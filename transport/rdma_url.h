@@ -7,6 +7,7 @@
  *   retry=N          how often, 0 to 7, before the connection is lost
  *   rnr_retry=N      the same when the other end had nothing to receive into; 7: for ever
  *   inline=N         without a copy up to so many bytes, 0 to 1024
+ *   write=N          1: an edge writes its frames into a server's memory, where both want it; 0
  */
 #ifndef SE_TRANSPORT_RDMA_URL_H
 #define SE_TRANSPORT_RDMA_URL_H
@@ -27,7 +28,7 @@ struct se_rdma_url {
     char host[SE_RDMA_HOST_B];     /* without brackets; "*": any */
     char device[SE_RDMA_DEVICE_B]; /* "": any */
     int port, gid, ack_timeout;    /* -1: none was given */
-    int retry, rnr_retry, small_b;
+    int retry, rnr_retry, small_b, write;
     union se_rdma_address address; /* of HOST and PORT */
     union se_rdma_address own;     /* of the device; family 0: any will do */
 };

@@ -25,9 +25,10 @@ struct se_verbs {
     struct ibv_comp_channel *channel;
     struct ibv_cq *cq;
     struct ibv_srq *srq;
-    struct ibv_mr *mr;
+    struct ibv_mr *mr, *slots_mr;
     struct se_verbs_shape shape;
     unsigned char *memory; /* n_in chunks, then n_out */
+    unsigned char *slots;  /* all that others may write */
     uint64_t memory_b;
     uint64_t owner[SE_VERBS_OUT_MAX]; /* tag + 1 of who sends from it, 0: free */
     uint16_t free[SE_VERBS_OUT_MAX];
@@ -45,6 +46,14 @@ static unsigned char *out_chunk(const struct se_verbs *v, uint32_t at)
 {
     return v->memory + (uint64_t)v->shape.n_in * v->shape.in_b + (uint64_t)at * v->shape.out_b;
 }
+
+unsigned char *se_verbs_slot(const struct se_verbs *v, uint32_t at)
+{
+    assert(at < v->shape.n_slots);
+    return v->slots + (uint64_t)at * v->shape.in_b;
+}
+
+uint32_t se_verbs_slot_key(const struct se_verbs *v) { return v->slots_mr->rkey; }
 
 /* ---- sending */
 
@@ -69,7 +78,8 @@ int se_verbs_send(struct se_verbs *v, struct ibv_qp *qp, const struct se_verbs_m
         .wr_id = OUT | m->tag << TAG_SHIFT | chunk,
         .sg_list = &part,
         .num_sge = m->len_b > 0,
-        .opcode = IBV_WR_SEND_WITH_IMM,
+        .opcode = m->slot_at != 0 ? IBV_WR_RDMA_WRITE_WITH_IMM : IBV_WR_SEND_WITH_IMM,
+        .wr.rdma = { .remote_addr = m->slot_at, .rkey = m->slot_key },
         .send_flags = IBV_SEND_SIGNALED | (m->wakes ? IBV_SEND_SOLICITED : 0u) |
                       (small && m->len_b > 0 ? IBV_SEND_INLINE : 0u),
         .imm_data = htonl(m->word),
@@ -154,7 +164,9 @@ bool se_verbs_peek(struct se_verbs *v, struct se_verbs_done *done)
     /* A message without a word is none of ours, and neither is one of more than the chunk. */
     done->ok = (wc->wc_flags & IBV_WC_WITH_IMM) && wc->byte_len <= v->shape.in_b;
     done->why = done->ok ? NULL : "a message that is none";
-    done->data = in_chunk(v, wc->wr_id);
+    /* [dma.slot] the word is behind the bytes, and so is its completion. */
+    done->written = wc->opcode == IBV_WC_RECV_RDMA_WITH_IMM;
+    done->data = done->written ? NULL : in_chunk(v, wc->wr_id);
     done->len_b = wc->byte_len;
     done->word = ntohl(wc->imm_data);
     return true;
@@ -209,9 +221,12 @@ void se_verbs_free(struct se_verbs *v)
         ibv_destroy_comp_channel(v->channel);
     if (v->mr != NULL)
         ibv_dereg_mr(v->mr);
+    if (v->slots_mr != NULL)
+        ibv_dereg_mr(v->slots_mr);
     if (v->pd != NULL)
         ibv_dealloc_pd(v->pd);
     se_mem_free(v->memory);
+    se_mem_free(v->slots);
     se_mem_free(v);
 }
 
@@ -266,14 +281,21 @@ static int make(struct se_verbs *v)
     const char *name = ibv_get_device_name(v->device->device);
     const struct se_verbs_shape *s = &v->shape;
     struct ibv_srq_init_attr queue = { .attr = { .max_wr = s->n_in, .max_sge = 1 } };
-    v->memory_b = (uint64_t)s->n_in * s->in_b + (uint64_t)s->n_out * s->out_b;
-    v->memory = se_mem_zero(1, v->memory_b);
-    if (v->memory == NULL)
+    const uint64_t slots_b = (uint64_t)s->n_slots * s->in_b;
+    const uint64_t chunks_b = (uint64_t)s->n_in * s->in_b + (uint64_t)s->n_out * s->out_b;
+    v->memory_b = chunks_b + slots_b;
+    v->memory = se_mem_zero(1, chunks_b);
+    if (v->memory == NULL || (slots_b > 0 && (v->slots = se_mem_zero(1, slots_b)) == NULL))
         return se_trace(-ENOMEM);
     if ((v->pd = ibv_alloc_pd(v->device)) == NULL)
         return se_fail(-errno, "%s: no protection domain: %s", name, strerror(errno));
-    v->mr = ibv_reg_mr(v->pd, v->memory, v->memory_b, IBV_ACCESS_LOCAL_WRITE);
+    v->mr = ibv_reg_mr(v->pd, v->memory, chunks_b, IBV_ACCESS_LOCAL_WRITE);
     if (v->mr == NULL)
+        return fail_to_pin(v, errno);
+    if (slots_b > 0)
+        v->slots_mr =
+            ibv_reg_mr(v->pd, v->slots, slots_b, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+    if (slots_b > 0 && v->slots_mr == NULL)
         return fail_to_pin(v, errno);
     v->channel = ibv_create_comp_channel(v->device);
     if (v->channel == NULL || fcntl(v->channel->fd, F_SETFL, O_NONBLOCK) < 0)

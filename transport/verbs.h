@@ -4,6 +4,9 @@
  *   in:  chunks ──posted──► one shared receive queue ──► completion: chunk, queue pair, word
  *   out: data ──copied──► a free chunk, or into the request itself ──► completion: chunk is free
  *
+ * A message may also be written: its bytes then lie in a slot of the other end when its word
+ * arrives, and the chunk that the word takes stays empty.
+ *
  * All memory is pinned at the start and is the same for one connection as for ten thousand. A
  * message has 32 bits beside its bytes, the word. One thread. */
 #ifndef SE_TRANSPORT_VERBS_H
@@ -25,6 +28,7 @@ struct se_verbs_shape {
     uint32_t n_in_least;
     uint32_t out_b, n_out; /* chunks to send from, 1 to SE_VERBS_OUT_MAX */
     uint32_t sends_max;    /* requests that are under way at once, of all connections */
+    uint32_t n_slots;      /* of in_b, that others may write into */
 };
 
 /* Of one message. */
@@ -32,6 +36,8 @@ struct se_verbs_message {
     const unsigned char *data;
     uint32_t len_b; /* at most out_b */
     uint32_t word;
+    uint64_t slot_at; /* where it is written to; 0: it is sent */
+    uint32_t slot_key;
     uint64_t tag;     /* of whoever sends; below 2^47, comes back with the completion */
     bool wakes;       /* a receiver that sleeps */
     uint32_t small_b; /* up to so much lies in the request itself */
@@ -43,7 +49,8 @@ struct se_verbs_done {
     bool out;                  /* a message of ours has been taken; else one arrived */
     uint64_t tag;              /* out */
     uint32_t qp_num;           /* in: of the connection */
-    const unsigned char *data; /* in, ok: good until it is popped */
+    bool written;              /* in: its bytes are in a slot, whichever was next */
+    const unsigned char *data; /* in, ok, not written: good until it is popped */
     uint32_t len_b, word;
     const char *why; /* not ok */
 };
@@ -56,6 +63,10 @@ void se_verbs_free(struct se_verbs *v); /* its queue pairs are gone; NULL is fin
 struct ibv_context *se_verbs_device(const struct se_verbs *v);
 uint32_t se_verbs_n_in(const struct se_verbs *v);
 uint64_t se_verbs_pinned_b(const struct se_verbs *v);
+
+/* A slot's bytes, and what others must know to write there. */
+unsigned char *se_verbs_slot(const struct se_verbs *v, uint32_t at);
+uint32_t se_verbs_slot_key(const struct se_verbs *v);
 
 /* Makes the queue pair of id, with so many messages under way. 0, or -errno; *small_b is what a
  * request holds by itself, want_b or less. */

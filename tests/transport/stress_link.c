@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stress_link loop|shm - a server and its edges, each on a thread of its own; edges come and
+/* stress_link loop|shm|URL - a server and its edges, each on a thread of its own; edges come and
  * go. Over loop and under ThreadSanitizer this is the test of the edges [loop.*], [bell.ring]
  * and [frame.*]. Over shm each end maps the memory for itself, so that ThreadSanitizer sees
- * no edge between them; stress_tube is the test of those. */
+ * no edge between them; stress_tube is the test of those. The URL is one to listen on and to connect to: RDMA. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -141,6 +141,8 @@ int main(int argc, char **argv)
         return 1;
     if (shm)
         snprintf(url, sizeof(url), "shm://%s/socket", folder);
+    else if (argc == 2 && strstr(argv[1], "://") != NULL)
+        snprintf(url, sizeof(url), "%s", argv[1]);
     if (se_frames_new(&frames, SERVER_FRAMES, 64) < 0)
         return 1;
     const struct se_link_options options = se_link_options(frames);

@@ -32,6 +32,7 @@ enum { TEXT_B = 256, MANY = 200 };
 #define BYTES (1u << 30)
 
 static char url[TEXT_B], device[64];
+static bool writes; /* edges write into the server's memory */
 
 static void send_one(struct se_link *link, se_link_peer to, struct se_frames *frames)
 {
@@ -62,17 +63,22 @@ struct pair {
     se_link_peer peer;
 };
 
-static void begin(struct pair *p)
+static void begin_at(struct pair *p, const char *own, const char *to)
 {
+    char where[2 * TEXT_B];
     assert_int_equal(se_frames_new(&p->frames, 64, 70 * 900), 0);
     struct se_link_options options = link_suite_options(p->frames);
     options.silence_ns = 60000000000; /* this thread is all there is, and busy elsewhere */
-    if (se_link_listen(&p->server, url, &options) < 0 ||
-        se_link_connect(&p->edge, se_link_url(p->server), &options) < 0)
+    if (se_link_listen(&p->server, own, &options) < 0)
+        fail_msg("%s", se_err_text());
+    snprintf(where, sizeof(where), "%s%s", se_link_url(p->server), to);
+    if (se_link_connect(&p->edge, where, &options) < 0)
         fail_msg("%s", se_err_text());
     link_suite_await_joined(p->edge, p->server);
     link_suite_expect(p->server, SE_LINK_JOINED, &p->peer);
 }
+
+static void begin(struct pair *p) { begin_at(p, url, ""); }
 
 static void end(struct pair *p)
 {
@@ -80,6 +86,17 @@ static void end(struct pair *p)
     se_link_fini(p->server);
     assert_int_equal(se_frames_out(p->frames), 0);
     se_frames_free(p->frames);
+}
+
+/* The pair goes on, whoever else was rude. */
+static void take_turns(struct pair *p, int n)
+{
+    for (int i = 0; i < n; i++) {
+        send_one(p->edge, SE_LINK_SERVER, p->frames);
+        expect_one(p->server, p->peer);
+        send_one(p->server, p->peer, p->frames);
+        expect_one(p->edge, SE_LINK_SERVER);
+    }
 }
 
 static void refused(const char *text, int code, const char *part, bool listens)
@@ -117,6 +134,8 @@ struct rude {
     struct ibv_mr *mr;
     unsigned char bytes[8192];
     struct ibv_cq *cq;
+    uint32_t slot_key; /* what the server's hello says of slots */
+    uint64_t slots_at;
 };
 
 static struct rdma_cm_event *next_event(struct rude *rude)
@@ -168,8 +187,28 @@ static enum rdma_cm_event_type call(struct rude *rude, struct se_link *server, c
         se_link_wait(server, 0);
     struct rdma_cm_event *event = next_event(rude);
     const enum rdma_cm_event_type type = event->event;
+    if (type == RDMA_CM_EVENT_ESTABLISHED) {
+        const unsigned char *told = event->param.conn.private_data;
+        assert_true(event->param.conn.private_data_len >= 32);
+        memcpy(&rude->slot_key, told + 20, sizeof(rude->slot_key));
+        memcpy(&rude->slots_at, told + 24, sizeof(rude->slots_at));
+    }
     rdma_ack_cm_event(event);
     return type;
+}
+
+static void write_at(struct rude *rude, uint64_t at, uint32_t len_b, uint32_t word)
+{
+    struct ibv_sge part = { (uintptr_t)rude->bytes, len_b, rude->mr->lkey };
+    struct ibv_send_wr *bad, request = {
+        .sg_list = &part,
+        .num_sge = len_b > 0,
+        .opcode = IBV_WR_RDMA_WRITE_WITH_IMM,
+        .send_flags = IBV_SEND_SIGNALED | IBV_SEND_SOLICITED,
+        .imm_data = htonl(word),
+        .wr.rdma = { .remote_addr = at, .rkey = rude->slot_key },
+    };
+    ibv_post_send(rude->id->qp, &request, &bad);
 }
 
 static void say(struct rude *rude, uint32_t len_b, uint32_t word, bool with_word)
@@ -242,14 +281,79 @@ static void a_rude_peer_is_cut_off_and_harms_nobody(void **state)
         link_suite_expect(p.server, SE_LINK_GONE, &peer);
         assert_true(who == peer);
         hang_up(rude);
-        for (int n = 0; n < 100; n++) {
-            send_one(p.edge, SE_LINK_SERVER, p.frames);
-            expect_one(p.server, p.peer);
-            send_one(p.server, p.peer, p.frames);
-            expect_one(p.edge, SE_LINK_SERVER);
-        }
+        take_turns(&p, 100);
     }
     free(rude);
+    end(&p);
+}
+
+static void who_writes_what_is_none_is_cut_off(void **state)
+{
+    static const char sends[] = "se-rdma\1\0\40\0\0\40\0\0";       /* and a zero: 8192, 32 */
+    static const char hello[32] = "se-rdma\1\0\40\0\0\40\0\0\0\1"; /* and it would write */
+    static const struct {
+        uint32_t len_b, word;
+    } wrong[] = {
+        { 2000, BYTES | LAST },  /* more than a slot */
+        { 0, 0 },                /* what has no bytes is sent */
+        { 9, LAST },             /* bytes, and a message without */
+        { 9, BYTES | LAST | 9 }, /* credits that nobody owes */
+        { 9, BYTES | LAST },     /* nothing is wrong with it but that it was not let in for that */
+    };
+    enum { N = sizeof(wrong) / sizeof(wrong[0]) };
+    struct pair p;
+    struct rude *rude = calloc(1, sizeof(*rude));
+    se_link_peer peer;
+    uint32_t key = 0;
+    uint64_t at = 0;
+    (void)state;
+    begin(&p);
+    for (size_t i = 0; i < N; i++) {
+        const bool asks = i + 1 < N;
+        assert_int_equal(call(rude, p.server, asks ? hello : sends, asks ? 32 : 16),
+                         RDMA_CM_EVENT_ESTABLISHED);
+        link_suite_expect(p.server, SE_LINK_JOINED, &peer);
+        assert_true((rude->slots_at != 0) == (writes && asks));
+        key = asks ? rude->slot_key : key; /* the last knows what others were told */
+        at = asks ? rude->slots_at : at;
+        rude->slot_key = key;
+        write_at(rude, at, wrong[i].len_b, wrong[i].word);
+        const se_link_peer who = peer;
+        if (!writes)
+            hang_up(rude); /* there is no such memory, which only its own device is told */
+        link_suite_expect(p.server, SE_LINK_GONE, &peer);
+        assert_true(who == peer);
+        if (writes)
+            hang_up(rude);
+        take_turns(&p, 20);
+    }
+    /* Past the last slot of all: the device turns it away. */
+    struct ibv_wc wc = { .status = IBV_WC_SUCCESS };
+    assert_int_equal(call(rude, p.server, hello, 32), RDMA_CM_EVENT_ESTABLISHED);
+    link_suite_expect(p.server, SE_LINK_JOINED, &peer);
+    write_at(rude, rude->slots_at + (UINT64_C(1) << 30), 9, BYTES | LAST);
+    while (ibv_poll_cq(rude->cq, 1, &wc) == 0)
+        se_link_wait(p.server, 0);
+    assert_int_equal(wc.status, IBV_WC_REM_ACCESS_ERR);
+    hang_up(rude);
+    link_suite_expect(p.server, SE_LINK_GONE, &peer);
+    take_turns(&p, 20);
+    free(rude);
+    end(&p);
+}
+
+/* One end would write, the other would not, or has never heard of it. */
+static void ends_that_do_not_both_write_send(void **state)
+{
+    char other[TEXT_B];
+    struct pair p;
+    (void)state;
+    snprintf(other, sizeof(other), "rdma://*:0?device=%s&rnr_retry=0&write=%d", device, !writes);
+    begin_at(&p, url, writes ? "&write=0" : "&write=1");
+    take_turns(&p, 100);
+    end(&p);
+    begin_at(&p, other, writes ? "&write=1" : "&write=0");
+    take_turns(&p, 100);
     end(&p);
 }
 
@@ -515,7 +619,7 @@ static void two_hundred_edges_share_one_queue(void **state)
     struct se_frames *frames;
     struct se_link *edge[MANY];
     se_link_peer peer;
-    long first = 0, first_pinned = 0;
+    long first = 0, first_pinned = 0, first_all = 0;
     (void)state;
     const pid_t child = start(url, where);
     assert_int_equal(se_frames_new(&frames, 512, 100), 0);
@@ -528,13 +632,17 @@ static void two_hundred_edges_share_one_queue(void **state)
             expect_one(edge[i], SE_LINK_SERVER);
         }
         if (i == 9) {
-            first = kib_of(child, "VmRSS:");
+            first = kib_of(child, "RssAnon:");
+            first_all = kib_of(child, "VmRSS:");
             first_pinned = kib_of(child, "VmPin:");
         }
     }
-    const long last = kib_of(child, "VmRSS:"), last_pinned = kib_of(child, "VmPin:");
-    printf("    the server's memory with 10 edges %ld KiB, with %d %ld KiB; pinned %ld, %ld KiB\n",
-           first, MANY, last, first_pinned, last_pinned);
+    const long last = kib_of(child, "RssAnon:"), last_all = kib_of(child, "VmRSS:");
+    const long last_pinned = kib_of(child, "VmPin:");
+    printf(
+        "    the server's own memory with 10 edges %ld KiB, with %d %ld KiB; pinned %ld, %ld KiB; "
+        "with the queues that the device shares with it %ld, %ld KiB\n",
+        first, MANY, last, first_pinned, last_pinned, first_all, last_all);
     assert_int_equal(first_pinned, last_pinned);
     assert_true(last - first < (MANY - 10) * 8); /* what libibverbs keeps of a queue pair */
     for (int i = 0; i < MANY; i++)
@@ -564,6 +672,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(urls_that_cannot_be_had_are_refused_with_help),
         cmocka_unit_test(memory_that_may_not_be_pinned_is_told),
         cmocka_unit_test(a_rude_peer_is_cut_off_and_harms_nobody),
+        cmocka_unit_test(who_writes_what_is_none_is_cut_off),
+        cmocka_unit_test(ends_that_do_not_both_write_send),
         cmocka_unit_test(an_edge_that_dies_is_gone),
         cmocka_unit_test(a_server_that_dies_is_gone_and_found_again),
     };
@@ -571,9 +681,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_last_of_many_has_chunks_too),
         cmocka_unit_test(two_hundred_edges_share_one_queue),
     };
-    struct link_suite links = {
-        .name = "rdma", .url = url, .farewell = true, .refuses = true, .room = 1
+    static const char *const names[2][2] = {
+        { "rdma", "rdma, written" },
+        { "rdma, spinning", "rdma, written, spinning" },
     };
+    struct link_suite links = { .url = url, .farewell = true, .refuses = true, .room = 1 };
+    int failed = 0;
     if (argc == 3 && strcmp(argv[1], "--live") == 0)
         return live(argv[2]);
     const bool brief = argc > 1 && strcmp(argv[1], "--short") == 0;
@@ -585,11 +698,16 @@ int main(int argc, char **argv)
         printf("skipped: no RDMA device %s\n", argv[1 + brief]);
         return 77;
     }
-    snprintf(url, sizeof(url), "rdma://*:0?device=%s&rnr_retry=0", device);
-    int failed = link_suite_run(&links);
-    failed += cmocka_run_group_tests_name("rdma", tests, NULL, NULL);
-    if (!brief) {
-        links.name = "rdma, spinning";
+    for (int written = 0; written < 2; written++) {
+        writes = written != 0;
+        snprintf(url, sizeof(url), "rdma://*:0?device=%s&rnr_retry=0&write=%d", device, written);
+        links.name = names[0][written];
+        links.spin_ns = 0;
+        failed += link_suite_run(&links);
+        failed += cmocka_run_group_tests_name(links.name, tests, NULL, NULL);
+        if (brief)
+            continue;
+        links.name = names[1][written];
         links.spin_ns = 20000;
         failed += link_suite_run(&links);
         failed += cmocka_run_group_tests_name("rdma, many", crowds, NULL, NULL);

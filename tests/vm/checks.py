@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What needs a kernel with RDMA, and networks that lose and delay. Runs inside tests/vm/vm.sh.
 
-  checks.py [--build DIR] [--short] [NAME...]      all checks, or these
+  checks.py [--build DIR] [--threads DIR] [--short] [NAME...]      all checks, or these
 
 Real programs on both sides of the cable, rxe_a and rxe_b; every text is held against what the
 target writes alone (se-model). netem acts on both ends, so that a delay is half a round trip.
@@ -29,7 +29,11 @@ TARGET = DRAFT = ROOT / 'models/tales-draft'
 SERVER = ['--weights', 'q8', '--max-rows', '16', '--max-nodes', '8', '--max-batch', '8',
           '--park', '20s', '--insecure']
 # A lost packet is sent again after 4.096 us * 2^14, 67 ms; else the kernel's usual half second.
+# The server lets edges write into its memory; those of WRITTEN do.
 RDMA = 'rdma://10.77.0.2:7077?ack_timeout=14'
+WRITTEN = RDMA + '&write=1'
+# ThreadSanitizer wants its address space where it expects it.
+FIXED = ['setarch', os.uname().machine, '-R']
 
 
 def run(*words):
@@ -54,26 +58,26 @@ class Bench:
     async def server(self):
         server = Server(self.tools, self.work, ['--model', str(TARGET), *SERVER], PATIENCE)
         server.url['tcp'] = 'tcp://10.77.0.2:7078'
-        server.url['rdma'] = RDMA
+        server.url['rdma'] = WRITTEN
         await server.start()
         return server
 
-    def edge(self, url, number, n, temp, seed, draft):
+    def edge(self, url, number, n, temp, seed, draft, environment=None):
         return Edge(self.tools, [
             '--server', url, '--draft', draft, '--tokenizer', str(TARGET), '-n', str(n),
             '--max-budget', '6', '--max-beam-len', '4',
             '--dataset', str(ROOT / 'models/prompts.jsonl'), '--offset', str(number),
             '--max-requests', '1', '--ids-out', '--temp', temp, '--seed', str(seed), '--threads', '1',
-            '--speculate', 'on', '--retry', '500ms', '--give-up', '%ds' % PATIENCE])
+            '--speculate', 'on', '--retry', '500ms', '--give-up', '%ds' % PATIENCE], environment)
 
-    async def exact(self, url, edges, n, event=None):
+    async def exact(self, url, edges, n, event=None, environment=None):
         """Edges at once, and an event when half of the tokens are there. How long it took."""
         rng, pairs = random.Random(len(url) * n), []
         for i in range(edges):
             temp, seed, number = rng.choice(['0', '0.7', '1.0']), i + 1, rng.randrange(40)
             wanted = await self.expected.answer(TARGET, number, n, ['--weights', 'q8', '--temp', temp,
                                                                    '--seed', str(seed)])
-            pairs.append((self.edge(url, number, n, temp, seed, 'ngram' if i else str(DRAFT)),
+            pairs.append((self.edge(url, number, n, temp, seed, 'ngram' if i else str(DRAFT), environment),
                           wanted[:n]))
         began = time.monotonic()
         tasks = [asyncio.ensure_future(edge.run()) for edge, _ in pairs]
@@ -104,17 +108,24 @@ class Bench:
 
 # ---- the checks: what they are called, what they do
 
-async def over(bench, server, scheme, edges, n, *how):
+async def over(bench, server, url, edges, n, *how):
     cable(*how)
-    return await bench.exact(RDMA if scheme == 'rdma' else server.url['tcp'], edges, n)
+    return await bench.exact(server.url['tcp'] if url == 'tcp' else url, edges, n)
 
 
-async def killed(bench, server, edges, n, *how):
+async def killed(bench, server, url, edges, n, *how):
     cable(*how)
     async def event():
         await server.kill()
         await server.start()
-    return await bench.exact(RDMA, edges, n, event)
+    return await bench.exact(url, edges, n, event)
+
+
+async def faulty(bench, server, url, edges, n):
+    """Frames that are lost, come twice or late, on top of what the link promises."""
+    cable()
+    faults = {'SE_FAULTS': 'seed=7,drop=0.05,twice=0.05,late=0.05,delay=1ms..5ms'}
+    return await bench.exact(url, edges, n, environment=faults)
 
 
 async def unplugged(bench, server, edges, n):
@@ -156,14 +167,19 @@ def loss(percent):
 
 def checks(short):
     n, edges = (16, 2) if short else (48, 3)
-    yield 'rdma', lambda b, s: over(b, s, 'rdma', edges, n)
-    yield 'rdma, loss 1%', lambda b, s: over(b, s, 'rdma', edges, n, *loss(1))
-    yield 'rdma, server killed', lambda b, s: killed(b, s, edges, max(n, 32))
+    for name, url in ('rdma', RDMA), ('rdma, written', WRITTEN):
+        yield name, lambda b, s, url=url: over(b, s, url, edges, n)
+        yield name + ', loss 1%', lambda b, s, url=url: over(b, s, url, edges, n, *loss(1))
+        yield name + ', server killed', lambda b, s, url=url: killed(b, s, url, edges, max(n, 32))
     if short:
         yield 'tcp, 14 ms, loss 1%', lambda b, s: over(b, s, 'tcp', edges, n, 'delay', '7ms', *loss(1))
         return
-    yield 'rdma, 10 ms, loss 1%', lambda b, s: over(b, s, 'rdma', edges, n, 'delay', '5ms', *loss(1))
-    yield 'rdma, server killed, loss 1%', lambda b, s: killed(b, s, edges, n, *loss(1))
+    for name, url in ('rdma', RDMA), ('rdma, written', WRITTEN):
+        yield name + ', frames faulty', lambda b, s, url=url: faulty(b, s, url, edges, n)
+        yield name + ', 10 ms, loss 1%', lambda b, s, url=url: over(b, s, url, edges, n, 'delay', '5ms',
+                                                                    *loss(1))
+        yield name + ', server killed, loss 1%', lambda b, s, url=url: killed(b, s, url, edges, n,
+                                                                             *loss(1))
     yield 'rdma, cable pulled for 9 s', lambda b, s: unplugged(b, s, edges, 64)
     yield 'rdma, what is said', told
     for ms in 14, 50:
@@ -191,31 +207,43 @@ async def run_checks(o, work):
     return failed
 
 
-def conformance(o):
-    """The suite of links, over real verbs; every connection with rnr_retry=0."""
+def program(name, *words):
+    """Runs a test that is a program; what it says is shown where it is indented, or failed."""
     began = time.monotonic()
-    words = [o.build / 'tests/transport/test_rdma', *(['--short'] if o.short else [])]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print('  %s conformance over rdma: %.1f s' % ('ok      ' if done.returncode == 0 else 'FAILED  ',
-                                               time.monotonic() - began))
-    shown = [line for line in done.stdout.splitlines() if done.returncode or line.startswith('    ')]
-    print('\n'.join(shown), flush=True)
+    print('  %s %s: %.1f s' % ('ok      ' if done.returncode == 0 else 'FAILED  ', name,
+                               time.monotonic() - began))
+    for line in done.stdout.splitlines():
+        if done.returncode or line.startswith('    '):
+            print(line)
+    sys.stdout.flush()
     return done.returncode != 0
+
+
+# Programs of their own, before there is a server: the suite of links over real verbs, where every
+# connection has rnr_retry=0, and a server and its edges in threads.
+PROGRAMS = {
+    'conformance': lambda o: program('conformance over rdma', o.build / 'tests/transport/test_rdma',
+                                     *(['--short'] if o.short else [])),
+    'threads': lambda o: program('edges that come and go, in threads', *FIXED,
+                                 (o.threads or o.build) / 'tests/transport/stress_link',
+                                 'rdma://10.77.0.2:7079?rnr_retry=0'),
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--build', type=pathlib.Path, default=ROOT / 'build')
+    parser.add_argument('--threads', type=pathlib.Path, metavar='DIR',
+                        help='another build folder, of which "threads" takes its program')
     parser.add_argument('--short', action='store_true', help='for every change')
-    parser.add_argument('names', nargs='*', help='of checks; "conformance" is one')
+    parser.add_argument('names', nargs='*', help='of checks, among them ' + ', '.join(PROGRAMS))
     o = parser.parse_args()
     if not os.path.exists('/sys/class/infiniband/rxe_b'):
         print('skipped: no rxe_b: this runs inside tests/vm/vm.sh')
         return 77
-    failed = 0
-    if not o.names or 'conformance' in o.names:
-        failed += conformance(o)
-    if o.names != ['conformance']:
+    failed = sum(run(o) for name, run in PROGRAMS.items() if not o.names or name in o.names)
+    if not o.names or set(o.names) - set(PROGRAMS):
         with tempfile.TemporaryDirectory(prefix='vm.') as work:
             failed += asyncio.run(run_checks(o, pathlib.Path(work)))
     print('%d failed' % failed)
