@@ -15,7 +15,6 @@
 #include <fcntl.h>
 #include <rdma/rdma_cma.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -24,7 +23,7 @@
 #include "runtime/base/mem.h"
 #include "transport/rdma_inside.h"
 
-enum { LOOK_EVERY = 64 };
+enum { LOOK_EVERY = 64, LOOK_AT_LAST = 1024 };
 #define LOOK_NS 100000u
 
 static int rdma_send(struct se_link *link, se_link_peer peer, struct se_frame *frame)
@@ -120,6 +119,7 @@ static bool look(struct se_rdma *l)
             se_verbs_heard(l->gear[i].verbs);
     }
     l->slept = false;
+    l->calls = 0;
     l->looked_ns = now_ns;
     se_rdma_gear_free_dead(l);
     if (now_ns >= l->next_tick_ns) {
@@ -141,15 +141,18 @@ static int rdma_recv(struct se_link *link, se_link_peer *peer, struct se_frame *
     struct se_rdma *l = (struct se_rdma *)link;
     if (l->drained)
         return SE_LINK_CLOSED;
-    if (++l->calls % LOOK_EVERY == 0)
+    /* Right after a frame a call only finds out that there are no more; then it is acted on. */
+    const bool hurries = l->hurries && !l->closed;
+    if (++l->calls >= (hurries ? LOOK_AT_LAST : LOOK_EVERY))
         look(l);
     for (;;) {
         int r = se_rdma_flow_look(l, peer, out);
+        l->hurries = r == 0;
         if (r == SE_LINK_AGAIN)
             r = tell_news(l, peer);
         if (r != SE_LINK_AGAIN)
             return r;
-        if (!is_due(l) || !look(l))
+        if (hurries || !is_due(l) || !look(l))
             return l->closed ? SE_LINK_CLOSED : SE_LINK_AGAIN;
     }
 }

@@ -92,7 +92,9 @@ struct se_rdma {
     struct se_frame *spare;
     struct rdma_event_channel *channel;
     struct se_rdma_gear gear[SE_RDMA_GEARS_MAX];
-    uint32_t n_gears, calls, n_pending;
+    bool hurries;   /* the last recv found a frame */
+    uint32_t calls; /* of recv, since the last look */
+    uint32_t n_gears, n_pending;
     uint64_t looked_ns, next_tick_ns, period_ns, tick;
     struct se_rdma_conn *conn; /* an edge has one */
     uint32_t n_conns, max_conns, free, news, last_news, busy;
