@@ -22,6 +22,7 @@ struct limit {
 };
 
 struct se_figures_past {
+    bool json;   /* is wanted */
     json_t *run; /* NULL: there is none */
     struct limit limit[LIMITS_MAX];
     size_t n_limits;
@@ -150,12 +151,21 @@ static int read_limits(struct se_figures *figures, const char *text)
     return 0;
 }
 
+void se_figures_take(struct se_figures *figures, const struct se_figure *row, struct se_hist *hist)
+{
+    for (size_t i = 0; i < figures->n; i++) {
+        figures->figure[i] = row[i];
+        figures->figure[i].hist = &hist[i];
+    }
+}
+
 int se_figures_open(struct se_figures *figures, const struct se_figures_options *options)
 {
     int r = 0;
     figures->past = se_mem_zero(1, sizeof *figures->past);
     if (!figures->past)
         return se_trace(-ENOMEM);
+    figures->past->json = options->json;
     if (options->compare)
         r = read_past(figures->past, options->compare);
     if (r == 0 && options->compare)
@@ -163,14 +173,6 @@ int se_figures_open(struct se_figures *figures, const struct se_figures_options 
     if (r == 0 && options->fail_if)
         r = read_limits(figures, options->fail_if);
     return r;
-}
-
-void se_figures_close(struct se_figures *figures)
-{
-    if (figures->past)
-        json_decref(figures->past->run);
-    se_mem_free(figures->past);
-    figures->past = NULL;
 }
 
 /* ---- what it says */
@@ -245,7 +247,7 @@ static int judge(const struct se_figures *figures, const struct limit *limit, si
                    of_medians ? 3 : figures->digits, value, unit);
 }
 
-int se_figures_judge(const struct se_figures *figures)
+static int judge_all(const struct se_figures *figures)
 {
     const struct se_figures_past *past = figures->past;
     for (size_t l = 0; l < past->n_limits; l++)
@@ -258,4 +260,20 @@ int se_figures_judge(const struct se_figures *figures)
                 return r;
         }
     return 0;
+}
+
+int se_figures_end(struct se_figures *figures, int r, void (*text)(void *of),
+                   void (*json)(void *of), void *of)
+{
+    if (r == 0) {
+        (figures->past->json ? json : text)(of);
+        r = judge_all(figures);
+    }
+    if (figures->past)
+        json_decref(figures->past->run);
+    se_mem_free(figures->past);
+    figures->past = NULL;
+    for (size_t i = 0; i < figures->n; i++)
+        se_hist_fini(figures->figure[i].hist);
+    return r;
 }

@@ -327,19 +327,23 @@ static int measure(struct bench *b)
 
 /* ---- what it says */
 
-static void print(struct bench *b)
+static double accepted(const struct bench *b) { return (double)b->accepted / (double)b->o->rounds; }
+
+static void print_json(void *of)
 {
-    const double accepted = (double)b->accepted / (double)b->o->rounds;
-    if (b->o->figures.json) {
-        printf("{\"verb\": \"round\", \"url\": \"%s\", \"way\": \"round trip\", \"nodes\": %" PRIu64
-               ", \"text\": %" PRIu64 ", \"verify_bytes\": %zu,\n  \"accepted\": %.3f",
-               b->url, b->o->nodes, b->o->text, b->verify_b, accepted);
-        se_figures_json(&b->figures);
-        return;
-    }
+    struct bench *b = of;
+    printf("{\"verb\": \"round\", \"url\": \"%s\", \"way\": \"round trip\", \"nodes\": %" PRIu64
+           ", \"text\": %" PRIu64 ", \"verify_bytes\": %zu,\n  \"accepted\": %.3f",
+           b->url, b->o->nodes, b->o->text, b->verify_b, accepted(b));
+    se_figures_json(&b->figures);
+}
+
+static void print_table(void *of)
+{
+    struct bench *b = of;
     printf("rounds of one session with %s: %" PRIu64 " drafted nodes and the root (%zu bytes), a "
            "text of %" PRIu64 " ids; ids by chance, of which %.2f are accepted with the root\n",
-           b->url, b->o->nodes, b->verify_b, b->o->text, accepted);
+           b->url, b->o->nodes, b->verify_b, b->o->text, accepted(b));
     se_figures_table(&b->figures, "round trips", 0, N_PATHS);
 }
 
@@ -349,12 +353,10 @@ static int run(const void *values, char **argument)
     memset(&b, 0, sizeof b);
     b.o = values;
     b.url = argument[0];
-    memcpy(b.figure, paths, sizeof paths);
-    for (int i = 0; i < N_PATHS; i++)
-        b.figure[i].hist = &b.us[i];
     b.figures = (struct se_figures){
         .figure = b.figure, .n = N_PATHS, .unit_ns = 1e3, .unit = "us", .suffix = "_us", .digits = 1
     };
+    se_figures_take(&b.figures, paths, b.us);
     se_rng_init(&b.rng, b.o->seed, SE_RNG_TEST);
     se_flock_tree_draw(&b.tree, (uint32_t)b.o->nodes + 1, b.o->seed);
     se_interrupt_watch();
@@ -363,14 +365,7 @@ static int run(const void *values, char **argument)
         r = measure(&b);
     se_link_fini(b.link);
     se_frames_free(b.frames);
-    if (r == 0) {
-        print(&b);
-        r = se_figures_judge(&b.figures);
-    }
-    se_figures_close(&b.figures);
-    for (int i = 0; i < N_PATHS; i++)
-        se_hist_fini(&b.us[i]);
-    return r;
+    return se_figures_end(&b.figures, r, print_table, print_json, &b);
 }
 
 static const struct se_conf_row rows[] = {
