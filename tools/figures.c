@@ -110,7 +110,7 @@ static int read_limit(const struct se_figures *figures, struct limit *limit)
     static const struct {
         const char *word;
         double share;
-    } kinds[] = { { "p50", 0.5 },     { "p99", 0.99 }, { "p999", 0.999 },
+    } kinds[] = { { "p50", 0.5 },     { "p95", 0.95 }, { "p99", 0.99 },   { "p999", 0.999 },
                   { "p99.9", 0.999 }, { "max", 1 },    { "ratio", RATIO } };
     const char *word = limit->text, *colon = strchr(word, ':'), *above = strchr(word, '>');
     int r = 0;
@@ -125,7 +125,7 @@ static int read_limit(const struct se_figures *figures, struct limit *limit)
             strncmp(kinds[i].word, word, (size_t)(above - word)) == 0)
             limit->share = kinds[i].share;
     if (r == 0 && limit->share == 0)
-        r = se_usage("fail-if: '%s' is not like p99>20us, with p50, p99, p999, max or ratio",
+        r = se_usage("fail-if: '%s' is not like p99>20us, with p50, p95, p99, p999, max or ratio",
                      limit->text);
     if (r == 0 && limit->share == RATIO && !figures->past->run)
         r = se_usage("fail-if: '%s' needs an earlier run, --compare FILE", limit->text);
@@ -204,9 +204,10 @@ void se_figures_json_one(const struct se_figures *figures, size_t number)
         printf("{\"n\": 0}");
         return;
     }
-    printf("{\"n\": %zu, \"p50\": %.*f, \"p99\": %.*f, \"p999\": %.*f, \"max\": %.*f}", hist->n,
-           digits, se_hist_at(hist, 0.5), digits, se_hist_at(hist, 0.99), digits,
-           se_hist_at(hist, 0.999), digits, se_hist_at(hist, 1));
+    printf(
+        "{\"n\": %zu, \"p50\": %.*f, \"p95\": %.*f, \"p99\": %.*f, \"p999\": %.*f, \"max\": %.*f}",
+        hist->n, digits, se_hist_at(hist, 0.5), digits, se_hist_at(hist, 0.95), digits,
+        se_hist_at(hist, 0.99), digits, se_hist_at(hist, 0.999), digits, se_hist_at(hist, 1));
 }
 
 void se_figures_json_end(const struct se_figures *figures)

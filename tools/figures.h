@@ -33,7 +33,8 @@ struct se_figures_options {
           "beside what --json once printed: each figure's median over its median there" }, \
     { \
         "fail-if", 'f', SE_CONF_TEXT, offsetof(type, member.fail_if), NULL, 0, 0, "LIMIT", \
-            "exit with 1 when [KEY:]p50, p99, p999 or max is above a time, as in \"p99>20us\", " \
+            "exit with 1 when [KEY:]p50, p95, p99, p999 or max is above a time, as in " \
+            "\"p99>20us\", " \
             "or " \
             "the ratio to the earlier run above a number, \"ratio>1.05\"; several with commas" \
     }
