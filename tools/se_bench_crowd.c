@@ -109,7 +109,7 @@ static int measure(struct bench *b, struct crowd *crowd)
                                          .context = CONTEXT,
                                          .engine_thread = true,
                                          .idle = SE_IDLE_PARK };
-    struct se_crowd_server server = { .process = -1, .fd = -1 };
+    struct se_crowd_server server = { .child = SE_CHILD_NULL };
     struct se_herd active = { .n = 0 }, idle = { .n = 0 };
     int r = room_for(b->o->active + crowd->connections);
     if (r == 0)
