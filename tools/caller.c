@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
+#include "sched/server/counter.h"
 #include "tools/interrupt.h"
 #include "tools/outcome.h"
 
@@ -159,4 +160,27 @@ int se_caller_open(struct se_caller *c, uint32_t max_nodes)
 uint32_t se_caller_ids(const struct se_caller *c)
 {
     return c->welcome.vocab < c->hello.tokens ? c->welcome.vocab : c->hello.tokens;
+}
+
+int se_caller_counters(const char *url, uint64_t value[], uint32_t n, bool *known)
+{
+    struct se_caller c;
+    struct se_wire m = { .type = SE_WIRE_STATS };
+    uint32_t first = 0;
+    int r = se_caller_connect(&c, url, 0);
+    do {
+        const struct se_wire question = { .type = SE_WIRE_STATS,
+                                          .stats = { .first = (uint16_t)first } };
+        if (r == 0)
+            r = se_caller_say(&c, &question, NULL);
+        if (r == 0)
+            r = se_caller_await(&c, SE_WIRE_STATS, false, &m);
+        if (r != 0)
+            break;
+        for (uint32_t i = 0; i < m.stats.n && first < n; i++)
+            value[first++] = m.stats.value[i];
+    } while (m.stats.n > 0 && first < n);
+    *known = r == 0 && first == n && m.stats.schema == se_counter_schema();
+    se_caller_close(&c);
+    return r;
 }

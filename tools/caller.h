@@ -28,7 +28,7 @@ struct se_caller {
 /* Until the server lets the connection in. The caller's to close, after this failed too. 0,
  * -errno, or SE_OUTCOME_INTERRUPTED, as all that wait here. */
 int se_caller_connect(struct se_caller *caller, const char *url, uint64_t spin_ns);
-/* Ends the session, if there is one. */
+/* Ends the session too, if there is one. */
 void se_caller_close(struct se_caller *caller);
 
 /* One message; *len_b are its bytes, where len_b is not NULL. */
@@ -42,5 +42,9 @@ int se_caller_await(struct se_caller *caller, enum se_wire_type type, bool no_is
 int se_caller_open(struct se_caller *caller, uint32_t max_nodes);
 /* Ids that server and tokenizer both know are those below. */
 uint32_t se_caller_ids(const struct se_caller *caller);
+
+/* All that the server counts, by enum se_counter (sched/server/counter.h), over a connection of
+ * its own. *known: whether it counts, and the same things as we. */
+int se_caller_counters(const char *url, uint64_t value[], uint32_t n, bool *known);
 
 #endif
