@@ -117,8 +117,8 @@ const char *se_stage_bound_text(struct se_stage *s, char *text, size_t size_b)
         break;
     case SE_STAGE_PAGES:
         snprintf(text, size_b,
-                 "memory for keys and values: %.0f sessions lost theirs, %" PRIu32
-                 " times one was sent away for a while",
+                 "memory for keys and values: sessions lost theirs %.0f times, and were sent away "
+                 "for a while %" PRIu32 " times",
                  isnan(s->evictions) ? 0 : s->evictions, s->held_up);
         break;
     case SE_STAGE_ENGINE:
