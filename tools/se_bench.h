@@ -5,6 +5,7 @@
 
 #include "tools/verb.h"
 
+extern const struct se_verb se_bench_all;
 extern const struct se_verb se_bench_crowd;
 extern const struct se_verb se_bench_link;
 extern const struct se_verb se_bench_ring;

@@ -41,3 +41,7 @@ const struct se_verb se_bench_serve = {
     .summary = "how many edges a server bears, and what keeps it from more",
     .run = run
 };
+
+const struct se_verb se_bench_all = {
+    .name = "all", .summary = "a page with what the other verbs say of this machine", .run = run
+};

@@ -363,6 +363,45 @@ with_server() {
     grep -q 'warn' "$work/log" && fault "the server complains: $(cat "$work/log")"
 }
 
+# Links that are built, in the order of the page.
+in_order() {
+    for link in loop shm ipc tcp; do
+        case " $links " in *" $link "*) printf 'link_%s ' "$link" ;; esac
+    done
+}
+
+# The page has what was measured, and the drawings are XML.
+all_figures() {
+    shows '^Usage: se-bench all ' all --help
+    told_by_manual "$root/docs/man/se-bench.1" all
+    refuses 2 'one word too many' all page
+    refuses 1 "$work/none/page: No such file" all --quick --out "$work/none/page"
+    cat >"$work/check.py" <<'PY'
+import os, re, sys
+import xml.etree.ElementTree as tree
+folder, sections, drawings = sys.argv[1], sys.argv[2].split(), sys.argv[3].split()
+page = open(os.path.join(folder, "latency.md")).read()
+commands = re.findall(r"^    se-bench (\S+ ?\S*)", page, re.M)
+assert [c.replace(" --", "#").split("#")[0].replace(" ", "_") for c in commands] == sections, page
+assert re.findall(r"\]\((.*)\)", page) == drawings and "failed" not in page, page
+assert sorted(os.listdir(folder)) == sorted(drawings + ["latency.md"]), folder
+assert len(re.findall(r"^\| `back_to_back` \|", page, re.M)) == len(sections) - \
+    sum(not s.startswith(("link", "ring")) for s in sections), page
+for drawing in drawings:
+    root = tree.parse(os.path.join(folder, drawing)).getroot()
+    assert root.tag.endswith("svg"), drawing
+    assert not any("nan" in v or "inf" in v for e in root.iter() for v in e.attrib.values()), drawing
+PY
+    shows "^$work/page/latency.md\$" all --quick --out "$work/page"
+    python3 "$work/check.py" "$work/page" "$(in_order)ring wire sched" links.svg ||
+        fault "all: $(cat "$work/page/latency.md")"
+    shows 'Load, 50 ms away +[0-9.]+ s' all --quick --out "$work/page" \
+        --model "$root/models/tales-draft"
+    python3 "$work/check.py" "$work/page" \
+        "$(in_order)ring wire sched round_URL serve_URL serve_URL serve_URL" \
+        'links.svg serve.svg' || fault "all: $(cat "$work/page/latency.md")"
+}
+
 crowd_figures() {
     cat >"$work/check.py" <<'PY'
 import json, sys
@@ -413,10 +452,12 @@ if [ "$sched" = yes ]; then
     [ -z "$serverd" ] || with_server
     sched_figures
     crowd_figures
+    all_figures
 else
     refuses 1 'built without the scheduler' ring
     refuses 1 'built without the scheduler' round shm:///x
     refuses 1 'built without the scheduler' serve shm:///x
+    refuses 1 'built without the scheduler' all
     refuses 1 'built without the scheduler' sched
     refuses 1 'built without the scheduler' crowd
 fi
