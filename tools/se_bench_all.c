@@ -58,9 +58,11 @@ static const struct section sections[] = {
       "--rounds 30 --steps 3 --step 2ms" },
     { "A round with a server", NULL, FIGURES, "_us", "us", "round URL --rounds 300",
       "--rounds 20" },
-    { "Load, 1 ms away", NULL, SERVE, "_ms", "ms", "serve URL --trip 1ms", SERVE_QUICK },
-    { "Load, 15 ms away", NULL, SERVE, "_ms", "ms", "serve URL --trip 15ms", SERVE_QUICK },
-    { "Load, 50 ms away", NULL, SERVE, "_ms", "ms", "serve URL --trip 50ms", SERVE_QUICK },
+    { "Load, 1 ms away", NULL, SERVE, "_ms", "ms", "serve URL --trip 1ms --again 1", SERVE_QUICK },
+    { "Load, 15 ms away", NULL, SERVE, "_ms", "ms", "serve URL --trip 15ms --again 1",
+      SERVE_QUICK },
+    { "Load, 50 ms away", NULL, SERVE, "_ms", "ms", "serve URL --trip 50ms --again 1",
+      SERVE_QUICK },
 };
 enum { N_SECTIONS = sizeof sections / sizeof sections[0] };
 
@@ -263,7 +265,7 @@ static int draw_links(struct bench *b)
              : 0;
 }
 
-/* Of stages in the order of their edges: a search goes back and forth. */
+/* Of stages in the order of their edges: a search goes back and forth. The last try counts. */
 static void add_line(struct se_plot_line *line, const json_t *run)
 {
     const json_t *stages = json_object_get(run, "stages"), *stage;
@@ -271,7 +273,7 @@ static void add_line(struct se_plot_line *line, const json_t *run)
         double next = INFINITY, p95 = NAN;
         for (size_t i = 0; (stage = json_array_get(stages, i)) != NULL; i++) {
             const double own = se_page_number(stage, "edges");
-            if (own > edges && own < next && se_page_number(stage, "round_ms.p95") > 0) {
+            if (own > edges && own <= next && se_page_number(stage, "round_ms.p95") > 0) {
                 next = own;
                 p95 = se_page_number(stage, "round_ms.p95");
             }

@@ -335,7 +335,9 @@ PY
     mv "$work/out" "$work/earlier"
     shows '^capacity: at least 2 edges' serve "$url" "$@" --limit 1m --from 2 --most 2 --rate 9 \
         --temp 0.8 --compare "$work/earlier" --fail-if 'token:ratio>1e9'
-    shows '^capacity: none: p95 of the time per token' serve "$url" "$@" --limit 1us --of token
+    shows '^capacity: none: p95 of the time per token' serve "$url" "$@" --limit 1us --of token \
+        --again 1
+    [ "$(grep -c '^ *1 .* above$' "$work/out")" = 2 ] || fault "again: $(cat "$work/out")"
     breaks_off 1 'capacity is 0 edges, less than --least 1' serve "$url" "$@" --limit 1us --least 1
     refuses 1 "the server's texts end at 512 ids" serve "$url" --tokens 500
     refuses 1 'takes trees of 127 drafted nodes, not of 128' serve "$url" --nodes 128
