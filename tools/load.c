@@ -28,10 +28,11 @@ struct se_load_edge {
     struct se_rng rng;
     struct se_oracle_text *text;
     enum phase phase;
-    uint64_t due_ns;   /* the end of a rest, or of drafting */
-    uint64_t asked_ns; /* when this answer was wanted */
-    uint64_t answers;  /* begun */
-    bool heard;        /* something of this answer */
+    uint64_t due_ns;    /* the end of a rest, or of drafting */
+    uint64_t wanted_ns; /* an answer: this one, and while it rests the next, which may have to wait
+                         * for the end of the last */
+    uint64_t answers;   /* begun */
+    bool heard;         /* something of this answer */
 };
 
 /* ---- what was seen */
@@ -63,7 +64,7 @@ static int note_answer(struct se_load_edge *e, uint64_t now_ns)
 {
     if (e->load->seen)
         e->load->seen->answers++;
-    return note(e, SE_LOAD_TOKEN, (double)(now_ns - e->asked_ns) / answered(e));
+    return note(e, SE_LOAD_TOKEN, (double)(now_ns - e->wanted_ns) / answered(e));
 }
 
 /* ---- an answer, from ask to end */
@@ -80,8 +81,9 @@ static void rest(struct se_load_edge *e, uint64_t now_ns)
 {
     const struct se_load_options *o = &e->load->o;
     e->phase = RESTING;
-    e->due_ns = o->rate > 0 ? e->asked_ns + some_time(e, 1e9 / o->rate)
-                            : now_ns + some_time(e, (double)o->think_ns);
+    e->wanted_ns = o->rate > 0 ? e->wanted_ns + some_time(e, 1e9 / o->rate)
+                               : now_ns + some_time(e, (double)o->think_ns);
+    e->due_ns = e->wanted_ns > now_ns ? e->wanted_ns : now_ns;
 }
 
 static void draft(struct se_load_edge *e, uint64_t now_ns)
@@ -93,8 +95,8 @@ static void draft(struct se_load_edge *e, uint64_t now_ns)
 static int ask(struct se_load_edge *e, uint64_t now_ns)
 {
     const struct se_load_options *o = &e->load->o;
-    e->text = &o->text[(e->answers++ * o->edges + (uint64_t)(e - e->load->edge)) % o->n_texts];
-    e->asked_ns = e->due_ns;
+    /* Another one than before, or the server would have its prompt already. */
+    e->text = &o->text[(e->answers++ + (uint64_t)(e - e->load->edge)) % o->n_texts];
     e->heard = false;
     draft(e, now_ns);
     return se_talk_set(&e->talk, e->text->id, e->text->prompt, now_ns);
@@ -137,10 +139,10 @@ static int on_result(struct se_load_edge *e, const struct se_talk_result *result
     const uint32_t end = e->text->prompt + e->load->o.tokens;
     struct se_load_seen *seen = e->load->seen;
     int r = follow(e, from);
-    if (r == 0)
+    if (r == 0 && e->heard)
         r = note_round(e, result);
-    if (r == 0 && !e->heard)
-        r = note(e, SE_LOAD_FIRST, (double)(now_ns - e->asked_ns));
+    else if (r == 0)
+        r = note(e, SE_LOAD_FIRST, (double)(now_ns - e->wanted_ns));
     e->heard = true;
     if (seen) { /* what goes beyond the answer's end is of no use */
         seen->rounds++;
@@ -302,8 +304,8 @@ static int open_edge(struct se_load *load, uint32_t i)
     e->options = options_of(load, i);
     se_talk_init(&e->talk, &e->options);
     se_rng_init(&e->rng, o->seed + i, SE_RNG_TEST);
-    e->asked_ns = se_clock_ns();
-    rest(e, e->asked_ns + (uint64_t)(se_rng_unit(&e->rng) * (double)(o->draft_ns + o->trip_ns)));
+    e->wanted_ns = se_clock_ns();
+    rest(e, e->wanted_ns + (uint64_t)(se_rng_unit(&e->rng) * (double)(o->draft_ns + o->trip_ns)));
     return 0;
 }
 

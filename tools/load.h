@@ -35,12 +35,12 @@ struct se_load_options {
 
 /* What was seen, times in milliseconds. */
 enum se_load_time {
-    SE_LOAD_ROUND, /* VERIFY to RESULT, less the way that was added; */
+    SE_LOAD_ROUND, /* VERIFY to RESULT, less the way that was added, but for an answer's first; */
     SE_LOAD_QUEUE, /* of it: until its step begins, as the server tells, */
     SE_LOAD_STEP,  /* the step, the same, */
     SE_LOAD_WAY,   /* and all else */
     SE_LOAD_TOKEN, /* of an answer, from ask to end, a token */
-    SE_LOAD_FIRST, /* ask to first RESULT */
+    SE_LOAD_FIRST, /* ask to first RESULT, for which the prompt is computed */
     SE_LOAD_LATE,  /* what was due here was done so much later */
     SE_LOAD_TIMES
 };

@@ -26,13 +26,19 @@ struct options {
     uint64_t nodes, depth, prompt, tokens, texts, draft_ns, trip_ns, think_ns;
     double acceptance, rate, temp;
     uint64_t limit_ns, from, most, step, again, least, warm_up_ns, seconds, seed, max_sessions;
-    int judge; /* enum judge */
+    int judge; /* row of judges */
     const char *link;
     struct se_rig_options rig;
     struct se_figures_options figures;
 };
 
-enum judge { JUDGE_ROUND, JUDGE_TOKEN };
+/* What the limit is for, by the choices of --of. */
+static const struct {
+    enum se_load_time time;
+    const char *text;
+} judges[] = { { SE_LOAD_ROUND, "of a round" },
+               { SE_LOAD_TOKEN, "of the time per token" },
+               { SE_LOAD_FIRST, "of the time to the first tokens" } };
 
 /* Figures are those of the largest stage that held, or of the first. */
 static const struct se_figure paths[SE_LOAD_TIMES] = {
@@ -153,7 +159,7 @@ static int prepare(struct bench *b)
         .warm_up_ns = o->warm_up_ns,
         .ns = o->seconds * 1000000000,
         .limit_ms = (double)o->limit_ns * 1e-6,
-        .judge = o->judge == JUDGE_TOKEN ? SE_LOAD_TOKEN : SE_LOAD_ROUND,
+        .judge = judges[o->judge].time,
     };
     return r == 0 ? learn(b) : r;
 }
@@ -336,7 +342,7 @@ static const char *plural(uint32_t n) { return n == 1 ? "" : "s"; }
 static void print_capacity(struct bench *b)
 {
     char text[256];
-    const char *of = b->options.judge == SE_LOAD_TOKEN ? "of the time per token" : "of a round";
+    const char *of = judges[b->o->judge].text;
     if (b->low > 0)
         printf("\ncapacity: %s%" PRIu32 " edge%s, with p95 %s within %.4g ms\n",
                b->bound ? "" : "at least ", b->low, plural(b->low), of, b->options.limit_ms);
@@ -404,9 +410,9 @@ static int run(const void *values, char **argument)
 static const struct se_conf_row rows[] = {
     { "limit", 'm', SE_CONF_TIME, offsetof(struct options, limit_ns), "100ms", 1000, 6e10, "TIME",
       "p95 of what --of says must be within it" },
-    { "of", 0, SE_CONF_CHOICE, offsetof(struct options, judge), "round", 0, 0, "round|token",
-      "a round, from VERIFY to RESULT without --trip; or an answer's time, from ask to end, per "
-      "token" },
+    { "of", 0, SE_CONF_CHOICE, offsetof(struct options, judge), "round", 0, 0, "round|token|first",
+      "a round but the first, from VERIFY to RESULT without --trip; an answer's time, from ask to "
+      "end, per token; or from ask to its first tokens" },
     { "trip", 0, SE_CONF_TIME, offsetof(struct options, trip_ns), "0", 0, 1e10, "TIME",
       "longer way there and back: frames are held here" },
     { "draft", 'd', SE_CONF_TIME, offsetof(struct options, draft_ns), "5ms", 0, 1e10, "TIME",

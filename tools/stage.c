@@ -70,7 +70,7 @@ static enum se_stage_bound longest_part(struct se_stage *stage, const struct se_
                  queue = se_stage_at(stage, SE_LOAD_QUEUE, 0.5),
                  way = se_stage_at(stage, SE_LOAD_WAY, 0.5),
                  away = (double)(o->load.draft_ns + o->load.trip_ns) * 1e-6;
-    if (o->judge == SE_LOAD_TOKEN && away > step + queue + way)
+    if (o->judge != SE_LOAD_ROUND && away > step + queue + way)
         return SE_STAGE_AWAY;
     return step >= queue && step >= way ? SE_STAGE_STEP
            : queue >= way               ? SE_STAGE_QUEUE

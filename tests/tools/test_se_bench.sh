@@ -338,6 +338,11 @@ PY
     shows '^capacity: none: p95 of the time per token' serve "$url" "$@" --limit 1us --of token \
         --again 1
     [ "$(grep -c '^ *1 .* above$' "$work/out")" = 2 ] || fault "again: $(cat "$work/out")"
+    # Answers come faster than they are written: they wait for each other, and nobody here is late.
+    runs_well serve "$url" "$@" --limit 1m --of first --most 1 --rate 1000 --json
+    python3 -c 'import json, sys; b = json.load(sys.stdin); assert b["of"] == "first", b
+assert b["first_ms"]["max"] > 300 and b["late_ms"]["p50"] < 100, b' <"$work/out" ||
+        fault "rate: $(cat "$work/out")"
     breaks_off 1 'capacity is 0 edges, less than --least 1' serve "$url" "$@" --limit 1us --least 1
     refuses 1 "the server's texts end at 512 ids" serve "$url" --tokens 500
     refuses 1 'takes trees of 127 drafted nodes, not of 128' serve "$url" --nodes 128
