@@ -12,7 +12,7 @@
 #include "tools/outcome.h"
 
 #define GONE_NS UINT64_C(2000000000) /* for the server to forget the sessions of a stage */
-static const double nearly_all = 0.9, nearly_all_thread = 0.85, late_share = 0.25;
+static const double nearly_all = 0.85, late_share = 0.25;
 
 /* ---- readings, before and behind what is measured */
 
@@ -83,14 +83,14 @@ static enum se_stage_bound bound_of(struct se_stage *stage, const struct se_stag
         return SE_STAGE_SESSIONS;
     if (se_stage_at(stage, o->judge, 0.95) <= o->limit_ms)
         return SE_STAGE_NONE;
-    if (stage->own_thread > nearly_all_thread ||
+    if (stage->own_thread > nearly_all ||
         se_stage_at(stage, SE_LOAD_LATE, 0.95) > late_share * o->limit_ms)
         return SE_STAGE_GENERATOR;
     if (stage->evictions > 0 || stage->busy > 0 || stage->held_up > 0)
         return SE_STAGE_PAGES;
     if (stage->engine > nearly_all)
         return SE_STAGE_ENGINE;
-    if (stage->server > nearly_all_thread)
+    if (stage->server > nearly_all)
         return SE_STAGE_SERVER;
     return longest_part(stage, o);
 }
