@@ -2,14 +2,9 @@
 #include "tools/crowd_server.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/base/err.h"
@@ -66,20 +61,21 @@ static bool answer_with(int fd, struct answer *answer)
 {
     if (answer->result < 0)
         snprintf(answer->text, sizeof answer->text, "%s", se_err_text());
-    return send(fd, answer, sizeof *answer, MSG_NOSIGNAL) == (ssize_t)sizeof *answer;
+    return se_child_answer(fd, answer, sizeof *answer);
 }
 
-static void serve(int fd, const struct se_hollow_options *options)
+static void serve(int fd, const void *options)
 {
     static struct se_hollow_server of;
     struct answer answer = { 0 };
-    char question;
+    /* A huge page is taken for its first byte: 2 KiB for each of a thousand sessions. */
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     answer.result = se_hollow_server_open(&of, options);
     if (answer.result == 0)
         snprintf(answer.text, sizeof answer.text, "%s", se_link_url(of.link));
     while (answer_with(fd, &answer) && answer.result == 0) {
         answer = (struct answer){ .result = se_hollow_server_start(&of) };
-        if (answer.result == 0 && read(fd, &question, 1) != 1)
+        if (answer.result == 0 && !se_child_asked(fd))
             break;
         if (answer.result == 0)
             answer.result = se_hollow_server_stop(&of);
@@ -93,40 +89,20 @@ static void serve(int fd, const struct se_hollow_options *options)
 
 static int hear(struct se_crowd_server *of, struct answer *answer)
 {
-    ssize_t n;
-    do
-        n = recv(of->fd, answer, sizeof *answer, MSG_WAITALL);
-    while (n < 0 && errno == EINTR);
-    if (n != (ssize_t)sizeof *answer)
-        return se_fail(-EPIPE, "the server's process has ended");
+    int r = se_child_hear(&of->child, answer, sizeof *answer);
+    if (r != 0)
+        return r;
     return answer->result < 0 ? se_fail(answer->result, "%s", answer->text) : 0;
 }
 
 int se_crowd_server_open(struct se_crowd_server *of, const struct se_hollow_options *options)
 {
     struct answer answer;
-    int pair[2];
-    *of = (struct se_crowd_server){ .process = -1, .fd = -1 };
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-        return se_fail(-errno, "no pair of sockets: %s", strerror(errno));
-    fflush(NULL);
-    of->process = fork();
-    if (of->process == 0) {
-        close(pair[0]);
-        signal(SIGINT, SIG_IGN); /* it ends when who asks does */
-        /* A huge page is taken for its first byte: 2 KiB for each of a thousand sessions. */
-        prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-        serve(pair[1], options);
-        _exit(0);
-    }
-    const int code = errno;
-    close(pair[1]);
-    of->fd = pair[0];
-    if (of->process < 0)
-        return se_fail(-code, "cannot start the server's process: %s", strerror(code));
-    int r = hear(of, &answer);
-    if (r < 0)
-        return se_trace(r);
+    int r = se_child_open(&of->child, serve, options);
+    if (r == 0)
+        r = hear(of, &answer);
+    if (r != 0)
+        return r;
     snprintf(of->url, sizeof of->url, "%s", answer.text);
     return 0;
 }
@@ -134,20 +110,13 @@ int se_crowd_server_open(struct se_crowd_server *of, const struct se_hollow_opti
 int se_crowd_server_ask(struct se_crowd_server *of, struct se_crowd_facts *facts)
 {
     struct answer answer;
-    if (send(of->fd, "?", 1, MSG_NOSIGNAL) != 1)
-        return se_fail(-EPIPE, "the server's process has ended");
-    int r = hear(of, &answer);
-    if (r < 0)
-        return se_trace(r);
+    int r = se_child_ask(&of->child);
+    if (r == 0)
+        r = hear(of, &answer);
+    if (r != 0)
+        return r;
     *facts = answer.facts;
     return 0;
 }
 
-void se_crowd_server_close(struct se_crowd_server *of)
-{
-    if (of->fd >= 0)
-        close(of->fd);
-    while (of->process > 0 && waitpid(of->process, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    *of = (struct se_crowd_server){ .process = -1, .fd = -1 };
-}
+void se_crowd_server_close(struct se_crowd_server *of) { se_child_close(&of->child); }

@@ -4,8 +4,8 @@
 #define SE_TOOLS_CROWD_SERVER_H
 
 #include <stdint.h>
-#include <sys/types.h>
 
+#include "tools/child.h"
 #include "tools/hollow_server.h"
 
 struct se_crowd_facts {
@@ -17,8 +17,7 @@ struct se_crowd_facts {
 };
 
 struct se_crowd_server {
-    pid_t process;
-    int fd; /* questions and answers */
+    struct se_child child;
     char url[512];
 };
 

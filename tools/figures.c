@@ -22,6 +22,7 @@ struct limit {
 };
 
 struct se_figures_past {
+    bool json;   /* is wanted */
     json_t *run; /* NULL: there is none */
     struct limit limit[LIMITS_MAX];
     size_t n_limits;
@@ -109,7 +110,7 @@ static int read_limit(const struct se_figures *figures, struct limit *limit)
     static const struct {
         const char *word;
         double share;
-    } kinds[] = { { "p50", 0.5 },     { "p99", 0.99 }, { "p999", 0.999 },
+    } kinds[] = { { "p50", 0.5 },     { "p95", 0.95 }, { "p99", 0.99 },   { "p999", 0.999 },
                   { "p99.9", 0.999 }, { "max", 1 },    { "ratio", RATIO } };
     const char *word = limit->text, *colon = strchr(word, ':'), *above = strchr(word, '>');
     int r = 0;
@@ -124,7 +125,7 @@ static int read_limit(const struct se_figures *figures, struct limit *limit)
             strncmp(kinds[i].word, word, (size_t)(above - word)) == 0)
             limit->share = kinds[i].share;
     if (r == 0 && limit->share == 0)
-        r = se_usage("fail-if: '%s' is not like p99>20us, with p50, p99, p999, max or ratio",
+        r = se_usage("fail-if: '%s' is not like p99>20us, with p50, p95, p99, p999, max or ratio",
                      limit->text);
     if (r == 0 && limit->share == RATIO && !figures->past->run)
         r = se_usage("fail-if: '%s' needs an earlier run, --compare FILE", limit->text);
@@ -150,12 +151,21 @@ static int read_limits(struct se_figures *figures, const char *text)
     return 0;
 }
 
+void se_figures_take(struct se_figures *figures, const struct se_figure *row, struct se_hist *hist)
+{
+    for (size_t i = 0; i < figures->n; i++) {
+        figures->figure[i] = row[i];
+        figures->figure[i].hist = &hist[i];
+    }
+}
+
 int se_figures_open(struct se_figures *figures, const struct se_figures_options *options)
 {
     int r = 0;
     figures->past = se_mem_zero(1, sizeof *figures->past);
     if (!figures->past)
         return se_trace(-ENOMEM);
+    figures->past->json = options->json;
     if (options->compare)
         r = read_past(figures->past, options->compare);
     if (r == 0 && options->compare)
@@ -163,14 +173,6 @@ int se_figures_open(struct se_figures *figures, const struct se_figures_options 
     if (r == 0 && options->fail_if)
         r = read_limits(figures, options->fail_if);
     return r;
-}
-
-void se_figures_close(struct se_figures *figures)
-{
-    if (figures->past)
-        json_decref(figures->past->run);
-    se_mem_free(figures->past);
-    figures->past = NULL;
 }
 
 /* ---- what it says */
@@ -202,9 +204,10 @@ void se_figures_json_one(const struct se_figures *figures, size_t number)
         printf("{\"n\": 0}");
         return;
     }
-    printf("{\"n\": %zu, \"p50\": %.*f, \"p99\": %.*f, \"p999\": %.*f, \"max\": %.*f}", hist->n,
-           digits, se_hist_at(hist, 0.5), digits, se_hist_at(hist, 0.99), digits,
-           se_hist_at(hist, 0.999), digits, se_hist_at(hist, 1));
+    printf(
+        "{\"n\": %zu, \"p50\": %.*f, \"p95\": %.*f, \"p99\": %.*f, \"p999\": %.*f, \"max\": %.*f}",
+        hist->n, digits, se_hist_at(hist, 0.5), digits, se_hist_at(hist, 0.95), digits,
+        se_hist_at(hist, 0.99), digits, se_hist_at(hist, 0.999), digits, se_hist_at(hist, 1));
 }
 
 void se_figures_json_end(const struct se_figures *figures)
@@ -245,7 +248,7 @@ static int judge(const struct se_figures *figures, const struct limit *limit, si
                    of_medians ? 3 : figures->digits, value, unit);
 }
 
-int se_figures_judge(const struct se_figures *figures)
+static int judge_all(const struct se_figures *figures)
 {
     const struct se_figures_past *past = figures->past;
     for (size_t l = 0; l < past->n_limits; l++)
@@ -258,4 +261,20 @@ int se_figures_judge(const struct se_figures *figures)
                 return r;
         }
     return 0;
+}
+
+int se_figures_end(struct se_figures *figures, int r, void (*text)(void *of),
+                   void (*json)(void *of), void *of)
+{
+    if (r == 0) {
+        (figures->past->json ? json : text)(of);
+        r = judge_all(figures);
+    }
+    if (figures->past)
+        json_decref(figures->past->run);
+    se_mem_free(figures->past);
+    figures->past = NULL;
+    for (size_t i = 0; i < figures->n; i++)
+        se_hist_fini(figures->figure[i].hist);
+    return r;
 }

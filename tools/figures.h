@@ -33,7 +33,8 @@ struct se_figures_options {
           "beside what --json once printed: each figure's median over its median there" }, \
     { \
         "fail-if", 'f', SE_CONF_TEXT, offsetof(type, member.fail_if), NULL, 0, 0, "LIMIT", \
-            "exit with 1 when [KEY:]p50, p99, p999 or max is above a time, as in \"p99>20us\", " \
+            "exit with 1 when [KEY:]p50, p95, p99, p999 or max is above a time, as in " \
+            "\"p99>20us\", " \
             "or " \
             "the ratio to the earlier run above a number, \"ratio>1.05\"; several with commas" \
     }
@@ -57,10 +58,18 @@ struct se_figures {
     struct se_figures_past *past;
 };
 
+/* All figures are rows of a table, whose samples lie in hist[] in the same order. */
+void se_figures_take(struct se_figures *figures, const struct se_figure *row, struct se_hist *hist);
+
 /* Before anything is measured: reads the earlier run and the limits, so that what is wrong with
  * them is told at once. The keys are there by now. 0, SE_OUTCOME_USAGE, or -errno. */
 int se_figures_open(struct se_figures *figures, const struct se_figures_options *options);
-void se_figures_close(struct se_figures *figures); /* also after open failed */
+
+/* The end of a verb, also after open failed. r is what came of it: of 0 the result is printed, by
+ * text or as JSON, and held against the limits: -ERANGE with the figure, its value and the limit
+ * it is above. Samples are given up in any case. */
+int se_figures_end(struct se_figures *figures, int r, void (*text)(void *of),
+                   void (*json)(void *of), void *of);
 
 /* A title above the columns, and a line for each figure in [from, end) that has samples. */
 void se_figures_table(const struct se_figures *figures, const char *title, size_t from, size_t end);
@@ -70,8 +79,5 @@ void se_figures_json(const struct se_figures *figures);
 /* For a verb that nests them: one figure's object, and what stands at the end. */
 void se_figures_json_one(const struct se_figures *figures, size_t number);
 void se_figures_json_end(const struct se_figures *figures);
-
-/* Behind the output. 0, or -ERANGE with the figure, its value and the limit it is above. */
-int se_figures_judge(const struct se_figures *figures);
 
 #endif

@@ -2,24 +2,13 @@
 #include "tools/herd.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <poll.h>
-#include <string.h>
-#include <time.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 
-enum { AT_ONCE = 16, FDS = 4 };
+enum { AT_ONCE = 16 };
 #define PATIENCE_NS UINT64_C(10000000000)
-
-struct se_herd_wait {
-    struct pollfd of[FDS];
-    uint32_t n;
-    uint64_t ns;
-    bool armed; /* what comes shows at the descriptors */
-};
 
 static int on_answer(struct se_flock *flock, uint32_t session)
 {
@@ -30,71 +19,19 @@ static int on_answer(struct se_flock *flock, uint32_t session)
 
 /* ---- waiting */
 
-/* Reads what is there, and sees to it that what comes will end the sleep. */
-static int arm(struct se_herd *herd, uint32_t at)
+static int read_one(void *of, uint32_t i)
 {
-    struct se_herd_wait *wait = &herd->wait[at];
-    struct se_link *link = herd->flock[at].link;
-    struct se_link_sleep sleep = { .n = 1, .ns = UINT64_MAX };
-    while (!wait->armed) {
-        int r = se_flock_work(&herd->flock[at]);
-        if (r < 0)
-            return se_trace(r);
-        sleep = (struct se_link_sleep){ .n = 1, .ns = UINT64_MAX };
-        wait->armed = r == 0 && !link->ops->arm(link, &sleep);
-    }
-    if (sleep.n > 1 + FDS)
-        return se_fail(-ENOTSUP, "a link of %" PRIu32 " descriptors", sleep.n - 1);
-    wait->n = sleep.n - 1;
-    wait->ns = sleep.ns;
-    memcpy(wait->of, sleep.of + 1, wait->n * sizeof *wait->of);
-    return 0;
+    return se_flock_work(&((struct se_herd *)of)->flock[i]);
 }
 
-/* The descriptors of all, in one list; number: whose each is. */
-static uint32_t gather(const struct se_herd *herd, struct pollfd *of, uint32_t *number,
-                       uint64_t *ns)
+static struct se_link *link_of(void *of, uint32_t i)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < herd->n; i++) {
-        *ns = herd->wait[i].ns < *ns ? herd->wait[i].ns : *ns;
-        for (uint32_t k = 0; k < herd->wait[i].n; k++) {
-            number[n] = i;
-            of[n++] = herd->wait[i].of[k];
-        }
-    }
-    return n;
-}
-
-/* Sleeps until something came, at most so long, and reads it. */
-static int wait_for(struct se_herd *herd, uint64_t ns)
-{
-    int r = 0;
-    for (uint32_t i = 0; i < herd->n && r == 0; i++)
-        r = herd->wait[i].armed ? 0 : arm(herd, i);
-    struct pollfd *of = se_mem_new(herd->n, FDS * sizeof *of);
-    uint32_t *number = se_mem_new(herd->n, FDS * sizeof *number);
-    if (r == 0 && (!of || !number))
-        r = -ENOMEM;
-    if (r == 0) {
-        const uint32_t n = gather(herd, of, number, &ns);
-        const struct timespec time = { .tv_sec = (time_t)(ns / 1000000000),
-                                       .tv_nsec = (long)(ns % 1000000000) };
-        const int some = ppoll(of, n, &time, NULL);
-        for (uint32_t i = 0; i < n; i++)
-            if (some == 0 || of[i].revents != 0) /* none: some have something to do by themselves */
-                herd->wait[number[i]].armed = false;
-        for (uint32_t i = 0; i < herd->n && r == 0; i++)
-            r = herd->wait[i].armed ? 0 : arm(herd, i);
-    }
-    se_mem_free(of);
-    se_mem_free(number);
-    return r < 0 ? se_trace(r) : 0;
+    return ((struct se_herd *)of)->flock[i].link;
 }
 
 static int verify(struct se_herd *herd, uint32_t flock, uint32_t session)
 {
-    herd->wait[flock].armed = false; /* to send may take notice of what came */
+    se_lookout_stir(&herd->lookout, flock);
     return se_flock_verify(&herd->flock[flock], session);
 }
 
@@ -114,7 +51,7 @@ static int await(struct se_herd *herd, uint32_t from)
             at++;
             continue;
         }
-        int r = wait_for(herd, 10000000);
+        int r = se_lookout_wait(&herd->lookout, 10000000);
         if (r < 0)
             return se_trace(r);
         if (se_clock_ns() > end_ns)
@@ -145,8 +82,8 @@ static int connect_one(struct se_herd *herd, const struct se_herd_options *o)
     herd->sessions += n;
     flock->owner = herd;
     flock->answered = on_answer;
-    if (r == 0 && !flock->link->ops->arm)
-        r = se_fail(-EINVAL, "'%s': such a link cannot be waited for beside others", o->url);
+    if (r == 0) /* without a link there is nothing to look at */
+        herd->lookout.n = herd->n;
     return r < 0 ? se_trace(r) : 0;
 }
 
@@ -154,8 +91,8 @@ int se_herd_open(struct se_herd *herd, const struct se_herd_options *o)
 {
     *herd = (struct se_herd){ .n = 0 };
     herd->flock = se_mem_zero(o->flocks, sizeof *herd->flock);
-    herd->wait = se_mem_zero(o->flocks, sizeof *herd->wait);
-    int r = herd->flock && herd->wait ? 0 : -ENOMEM;
+    herd->lookout = (struct se_lookout){ .read = read_one, .link = link_of, .of = herd };
+    int r = herd->flock ? se_lookout_init(&herd->lookout, o->flocks) : -ENOMEM;
     while (r == 0 && herd->sessions < o->sessions) {
         const uint32_t from = herd->n;
         while (r == 0 && herd->sessions < o->sessions && herd->n < from + AT_ONCE)
@@ -173,7 +110,7 @@ void se_herd_close(struct se_herd *herd)
     for (uint32_t i = 0; i < herd->n; i++)
         se_flock_fini(&herd->flock[i]);
     se_mem_free(herd->flock);
-    se_mem_free(herd->wait);
+    se_lookout_fini(&herd->lookout);
     *herd = (struct se_herd){ .n = 0 };
 }
 
@@ -214,7 +151,7 @@ int se_herd_run(struct se_herd *herd, uint64_t every_ns, uint64_t ns, struct se_
         next_ns = next_ns < end_ns ? next_ns : end_ns;
         now_ns = se_clock_ns();
         if (r == 0)
-            r = wait_for(herd, next_ns > now_ns ? next_ns - now_ns : 0);
+            r = se_lookout_wait(&herd->lookout, next_ns > now_ns ? next_ns - now_ns : 0);
     }
     if (r == 0)
         r = await(herd, 0);

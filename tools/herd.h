@@ -5,12 +5,11 @@
 
 #include "runtime/base/hist.h"
 #include "tools/flock.h"
-
-struct se_herd_wait; /* what one connection is slept on by */
+#include "tools/lookout.h"
 
 struct se_herd {
     struct se_flock *flock;
-    struct se_herd_wait *wait;
+    struct se_lookout lookout;
     uint32_t n; /* flocks that are open */
     uint32_t sessions;
     struct se_hist *us; /* where round trips go, or NULL */

@@ -53,14 +53,6 @@ int se_pingpong_run(se_pingpong_trip *trip, void *of, const struct se_pingpong_p
     return r;
 }
 
-void se_pingpong_times_fini(struct se_pingpong_times *times)
-{
-    se_hist_fini(&times->first);
-    se_hist_fini(&times->back_to_back);
-    for (int i = 0; i < SE_PINGPONG_GAPS_MAX; i++)
-        se_hist_fini(&times->gap[i]);
-}
-
 int se_pingpong_gaps(struct se_pingpong_plan *plan, const char *text)
 {
     static const struct se_conf_row row = {

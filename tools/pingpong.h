@@ -30,10 +30,9 @@ struct se_pingpong_times { /* in the plan's unit */
 /* There and back. check: the first ones, whose contents are worth a look. 0 or -errno. */
 typedef int se_pingpong_trip(void *of, bool check);
 
-/* Adds to times, which are the caller's to fini. 0, -errno, or SE_OUTCOME_INTERRUPTED. */
+/* Adds to times, whose samples are the caller's to give up. 0, -errno, or SE_OUTCOME_INTERRUPTED. */
 int se_pingpong_run(se_pingpong_trip *trip, void *of, const struct se_pingpong_plan *plan,
                     struct se_pingpong_times *times);
-void se_pingpong_times_fini(struct se_pingpong_times *times);
 
 /* "1ms,10ms" into the plan; "" is none. 0 or SE_OUTCOME_USAGE. */
 int se_pingpong_gaps(struct se_pingpong_plan *plan, const char *text);

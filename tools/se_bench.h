@@ -5,11 +5,13 @@
 
 #include "tools/verb.h"
 
+extern const struct se_verb se_bench_all;
 extern const struct se_verb se_bench_crowd;
 extern const struct se_verb se_bench_link;
 extern const struct se_verb se_bench_ring;
 extern const struct se_verb se_bench_round;
 extern const struct se_verb se_bench_sched;
+extern const struct se_verb se_bench_serve;
 extern const struct se_verb se_bench_wire;
 
 #endif

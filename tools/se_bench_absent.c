@@ -33,3 +33,15 @@ const struct se_verb se_bench_round = {
     .summary = "what a round with a running server takes, and where its time goes",
     .run = run
 };
+
+const struct se_verb se_bench_serve = {
+    .name = "serve",
+    .arguments = "URL|DIR",
+    .n_arguments = 1,
+    .summary = "how many edges a server bears, and what keeps it from more",
+    .run = run
+};
+
+const struct se_verb se_bench_all = {
+    .name = "all", .summary = "a page with what the other verbs say of this machine", .run = run
+};

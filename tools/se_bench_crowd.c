@@ -109,7 +109,7 @@ static int measure(struct bench *b, struct crowd *crowd)
                                          .context = CONTEXT,
                                          .engine_thread = true,
                                          .idle = SE_IDLE_PARK };
-    struct se_crowd_server server = { .process = -1, .fd = -1 };
+    struct se_crowd_server server = { .child = SE_CHILD_NULL };
     struct se_herd active = { .n = 0 }, idle = { .n = 0 };
     int r = room_for(b->o->active + crowd->connections);
     if (r == 0)
@@ -136,8 +136,9 @@ static double resident(const struct bench *b, const struct crowd *c)
            per_idle(b, c->before.text_b, c->after.text_b);
 }
 
-static void print_json(struct bench *b)
+static void print_json(void *of)
 {
+    struct bench *b = of;
     printf("{\"idle\": %" PRIu64 ", \"active\": %" PRIu64 ", \"link\": \"%s\", \"text\": %" PRIu64
            ", \"seconds\": %" PRIu64 ",\n  \"struct_bytes\": %zu",
            b->o->idle, b->o->active, b->o->link, b->o->text, b->o->seconds,
@@ -159,8 +160,9 @@ static void print_json(struct bench *b)
     se_figures_json_end(&b->figures);
 }
 
-static void print_table(struct bench *b)
+static void print_table(void *of)
 {
+    struct bench *b = of;
     printf("%" PRIu64 " idle sessions and %" PRIu64 " active ones over %s, a round per %.3g ms\n",
            b->o->idle, b->o->active, b->o->link, (double)b->o->every_ns * 1e-6);
     for (int i = 0; i < 2; i++) {
@@ -204,19 +206,7 @@ static int run(const void *values, char **argument)
     se_flock_tree_draw(&b.tree, (uint32_t)b.o->nodes + 1, b.o->seed);
     for (int i = 0; i < 2 && r == 0; i++)
         r = measure(&b, &b.crowd[i]);
-    if (r == 0) {
-        if (b.o->figures.json)
-            print_json(&b);
-        else
-            print_table(&b);
-        r = se_figures_judge(&b.figures);
-    }
-    se_figures_close(&b.figures);
-    for (int i = 0; i < 2; i++) {
-        se_hist_fini(&b.crowd[i].alone);
-        se_hist_fini(&b.crowd[i].beside);
-    }
-    return r;
+    return se_figures_end(&b.figures, r, print_table, print_json, &b);
 }
 
 static const struct se_conf_row rows[] = {

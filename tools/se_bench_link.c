@@ -274,8 +274,9 @@ static double over_floor(struct bench *b, size_t way)
            se_hist_at(&b->way[way].times.back_to_back, 0.5);
 }
 
-static void print_table(struct bench *b)
+static void print_table(void *of)
 {
+    struct bench *b = of;
     printf("round trips over %s of %" PRIu64 " bytes; both ends %s; all samples are kept\n", b->url,
            b->o->size_b, b->o->spin ? "spin" : "sleep");
     for (size_t i = 0, from = 0; i < b->n_ways; i++) {
@@ -290,8 +291,9 @@ static void print_table(struct bench *b)
         printf("\nno floor: the other end is elsewhere\n");
 }
 
-static void print_json(struct bench *b)
+static void print_json(void *of)
 {
+    struct bench *b = of;
     printf("{\"verb\": \"link\", \"url\": \"%s\", \"way\": \"round trip\", \"bytes\": %" PRIu64
            ", \"spin\": %s",
            b->url, b->o->size_b, b->o->spin ? "true" : "false");
@@ -336,18 +338,7 @@ static int run(const void *values, char **argument)
     r = se_figures_open(&b.figures, &b.o->figures);
     if (r == 0)
         r = measure(&b);
-    if (r == 0) {
-        if (b.o->figures.json)
-            print_json(&b);
-        else
-            print_table(&b);
-        r = se_figures_judge(&b.figures);
-    }
-    se_figures_close(&b.figures);
-    se_hist_fini(&b.connect);
-    for (size_t i = 0; i < b.n_ways; i++)
-        se_pingpong_times_fini(&b.way[i].times);
-    return r;
+    return se_figures_end(&b.figures, r, print_table, print_json, &b);
 }
 
 static const struct se_conf_row rows[] = {

@@ -34,6 +34,7 @@ struct bench {
     int pinned; /* the other thread: 0 or -errno */
     uint32_t turn;
     struct se_pingpong_times ring, memory;
+    struct se_figures figures;
 };
 
 static int processor(const struct bench *b, size_t number)
@@ -108,19 +109,25 @@ static int measure_memory(struct bench *b, const struct se_pingpong_plan *plan)
     return r;
 }
 
-static void print(struct bench *b, const struct se_figures *figures)
+static double over(struct bench *b)
 {
-    const double over =
-        se_hist_at(&b->ring.back_to_back, 0.5) / se_hist_at(&b->memory.back_to_back, 0.5);
-    if (b->o->figures.json) {
-        printf("{\"verb\": \"ring\", \"way\": \"round trip\", \"over_memory\": %.3f", over);
-        se_figures_json(figures);
-        return;
-    }
+    return se_hist_at(&b->ring.back_to_back, 0.5) / se_hist_at(&b->memory.back_to_back, 0.5);
+}
+
+static void print_json(void *of)
+{
+    struct bench *b = of;
+    printf("{\"verb\": \"ring\", \"way\": \"round trip\", \"over_memory\": %.3f", over(b));
+    se_figures_json(&b->figures);
+}
+
+static void print_table(void *of)
+{
+    struct bench *b = of;
     printf("round trips of a number between two threads, both of which spin\n");
-    se_figures_table(figures, "sched/ring, one for each way", 0, 2);
-    se_figures_table(figures, "floor: shared memory, two processes", 2, figures->n);
-    printf("\nback to back rings take %.2f times what shared memory takes\n", over);
+    se_figures_table(&b->figures, "sched/ring, one for each way", 0, 2);
+    se_figures_table(&b->figures, "floor: shared memory, two processes", 2, b->figures.n);
+    printf("\nback to back rings take %.2f times what shared memory takes\n", over(b));
 }
 
 static int run(const void *values, char **argument)
@@ -135,32 +142,25 @@ static int run(const void *values, char **argument)
         { "memory_first", "first number", &b.memory.first, false },
         { "memory_back_to_back", "back to back", &b.memory.back_to_back, false },
     };
-    struct se_figures figures = { .figure = figure,
-                                  .n = sizeof figure / sizeof figure[0],
-                                  .unit_ns = 1,
-                                  .unit = "ns",
-                                  .suffix = "_ns" };
+    b.figures = (struct se_figures){ .figure = figure,
+                                     .n = sizeof figure / sizeof figure[0],
+                                     .unit_ns = 1,
+                                     .unit = "ns",
+                                     .suffix = "_ns" };
     const struct se_pingpong_plan plan = {
         .warm_up = b.o->warm_up, .rounds = b.o->rounds, .spin = true, .unit_ns = 1
     };
     if (b.o->pin.n == 1 || b.o->pin.n > 2)
         return se_usage("pin: one processor for each thread, as in 0,1");
     se_interrupt_watch();
-    int r = se_figures_open(&figures, &b.o->figures);
+    int r = se_figures_open(&b.figures, &b.o->figures);
     if (r == 0)
         r = se_pin(processor(&b, 0));
     if (r == 0)
         r = measure_memory(&b, &plan);
     if (r == 0)
         r = measure_ring(&b, &plan);
-    if (r == 0) {
-        print(&b, &figures);
-        r = se_figures_judge(&figures);
-    }
-    se_figures_close(&figures);
-    se_pingpong_times_fini(&b.ring);
-    se_pingpong_times_fini(&b.memory);
-    return r;
+    return se_figures_end(&b.figures, r, print_table, print_json, &b);
 }
 
 static const struct se_conf_row rows[] = {

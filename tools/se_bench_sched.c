@@ -279,8 +279,9 @@ static double percent(struct bench *b, enum path path)
     return at(b, path, 0.5) * 1e3 * (double)b->o->sessions / (double)b->o->step_ns * 100;
 }
 
-static void print_json(struct bench *b)
+static void print_json(void *of)
 {
+    struct bench *b = of;
     printf("{\"sessions\": %" PRIu64 ", \"nodes\": %" PRIu64 ", \"accepted\": %" PRIu32
            ", \"link\": \"%s\", \"spin\": %s,\n  \"step_ms\": %.3f, \"rounds_per_step\": %.2f,\n"
            "  \"code_percent\": %.3f, \"thread_percent\": %.3f",
@@ -290,8 +291,9 @@ static void print_json(struct bench *b)
     se_figures_json(&b->figures);
 }
 
-static void print_table(struct bench *b)
+static void print_table(void *of)
 {
+    struct bench *b = of;
     printf("%" PRIu64 " sessions over %s, %" PRIu64 " drafted nodes and the root, %" PRIu32
            " of them accepted\n",
            b->o->sessions, b->o->link, b->o->nodes, b->tree.depth + 1);
@@ -313,37 +315,23 @@ static int run(const void *values, char **argument)
     (void)argument;
     memset(&b, 0, sizeof b);
     b.o = values;
-    memcpy(b.figure, paths, sizeof paths);
-    for (int i = 0; i < N_PATHS; i++)
-        b.figure[i].hist = &b.us[i];
     b.figures = (struct se_figures){
         .figure = b.figure, .n = N_PATHS, .unit_ns = 1e3, .unit = "us", .suffix = "_us", .digits = 3
     };
+    se_figures_take(&b.figures, paths, b.us);
+    se_flock_tree_draw(&b.tree, (uint32_t)b.o->nodes + 1, b.o->seed);
     int r = se_bench_url(b.o->link, b.url, sizeof b.url);
     if (r == 0)
         r = se_figures_open(&b.figures, &b.o->figures);
-    if (r != 0)
-        goto out;
-    se_flock_tree_draw(&b.tree, (uint32_t)b.o->nodes + 1, b.o->seed);
-    r = measure_code(&b);
+    if (r == 0)
+        r = measure_code(&b);
     if (r == 0)
         r = measure_code_alone(&b);
     if (r == 0)
         r = measure_sleepers(&b);
     if (r == 0)
         r = measure_alone(&b);
-    if (r == 0) {
-        if (b.o->figures.json)
-            print_json(&b);
-        else
-            print_table(&b);
-        r = se_figures_judge(&b.figures);
-    }
-out:
-    se_figures_close(&b.figures);
-    for (int i = 0; i < N_PATHS; i++)
-        se_hist_fini(&b.us[i]);
-    return r;
+    return se_figures_end(&b.figures, r, print_table, print_json, &b);
 }
 
 static const struct se_conf_row rows[] = {

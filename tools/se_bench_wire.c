@@ -156,8 +156,9 @@ static int measure(struct bench *b)
     return r;
 }
 
-static void print_json(struct bench *b)
+static void print_json(void *of)
 {
+    struct bench *b = of;
     printf("{\"nodes\": %" PRIu64 ", \"vocab\": %" PRIu64 ", \"id_bits\": %" PRIu32
            ", \"samples\": %zu,\n  \"verify_bytes\": %zu, \"result_bytes\": %zu,\n"
            "  \"encode_ns\": %.0f, \"decode_ns\": %.0f,\n",
@@ -168,8 +169,9 @@ static void print_json(struct bench *b)
     se_figures_json(&b->figures);
 }
 
-static void print_table(struct bench *b)
+static void print_table(void *of)
 {
+    struct bench *b = of;
     printf("%" PRIu64 " drafted nodes and the root, ids of %" PRIu32 " bits (vocabulary %" PRIu64
            ")\n\n",
            b->o->nodes, b->bits, b->o->vocab);
@@ -200,27 +202,15 @@ static int run(const void *values, char **argument)
     b.bits = se_pack_bits((uint32_t)o->vocab);
     b.room = (struct se_wire_room){ b.read.parent, b.read.token, SE_WIRE_NODES_MAX,
                                     SE_WIRE_NODES_MAX, (uint32_t)o->vocab };
-    memcpy(b.figure, paths, sizeof paths);
-    for (int i = 0; i < N_PATHS; i++)
-        b.figure[i].hist = &b.ns[i];
     b.figures = (struct se_figures){
         .figure = b.figure, .n = N_PATHS, .unit_ns = 1, .unit = "ns", .suffix = ""
     };
+    se_figures_take(&b.figures, paths, b.ns);
     make_trees(&b);
     int r = se_figures_open(&b.figures, &o->figures);
     if (r == 0)
         r = measure(&b);
-    if (r == 0) {
-        if (o->figures.json)
-            print_json(&b);
-        else
-            print_table(&b);
-        r = se_figures_judge(&b.figures);
-    }
-    se_figures_close(&b.figures);
-    for (int i = 0; i < N_PATHS; i++)
-        se_hist_fini(&b.ns[i]);
-    return r;
+    return se_figures_end(&b.figures, r, print_table, print_json, &b);
 }
 
 static const struct se_conf_row rows[] = {
