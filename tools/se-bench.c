@@ -4,8 +4,8 @@
 #include "tools/se_bench.h"
 
 static const struct se_verb *const verbs[] = { &se_bench_link,  &se_bench_wire,  &se_bench_ring,
-                                               &se_bench_round, &se_bench_serve, &se_bench_sched,
-                                               &se_bench_crowd, &se_bench_all };
+                                               &se_bench_step,  &se_bench_round, &se_bench_serve,
+                                               &se_bench_sched, &se_bench_crowd, &se_bench_all };
 
 static const struct se_program program = {
     .name = "se-bench",

@@ -12,6 +12,7 @@ extern const struct se_verb se_bench_ring;
 extern const struct se_verb se_bench_round;
 extern const struct se_verb se_bench_sched;
 extern const struct se_verb se_bench_serve;
+extern const struct se_verb se_bench_step;
 extern const struct se_verb se_bench_wire;
 
 #endif

@@ -38,6 +38,19 @@ usage() {
     fi
 }
 
+step() {
+    draft=$root/models/tales-draft
+    shows '^  step +DIR ' --help
+    shows 'of floor' step "$draft" --rows 1,9t --context 20 --repeat 2 --warm-up 0
+    shows '^  9 rows, tree +2 ' step "$draft" --rows 1,9t --context 20 --repeat 2 --warm-up 0
+    refuses 2 'no list like' step "$draft" --rows x
+    "$program" step "$draft" --rows 1,9t --context 20 --repeat 2 --json >"$work/step" ||
+        fault 'step --json'
+    shows 'x [0-9.]+$' step "$draft" --rows 1,9t --context 20 --repeat 2 --compare "$work/step"
+    breaks_off 1 'limit rows_9_tree:max>1ns: ' step "$draft" --rows 1,9t --context 20 --repeat 2 \
+        --fail-if 'rows_9_tree:max>1ns'
+}
+
 link_usage() {
     shows '^  link +URL ' --help
     shows '^Usage: se-bench link URL ' link --help
@@ -446,6 +459,7 @@ PY
 
 try_the_checks
 usage
+step
 link_usage
 link_figures
 link_ends

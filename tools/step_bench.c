@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* se-model bench: the time of one step, by rows, beside the floor of this machine. */
+/* se-model bench and se-bench step, which are one: the time of one step, by rows, beside the floor
+ * of this machine. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -10,12 +11,14 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "tools/cost.h"
+#include "tools/figures.h"
 #include "tools/floor.h"
 #include "tools/progress.h"
 #include "tools/rig.h"
+#include "tools/se_bench.h"
 #include "tools/se_model.h"
 
-enum { CASES_MAX = 32, ROWS_MAX = 1024, BRANCHES = 8 };
+enum { CASES_MAX = 32, ROWS_MAX = 1024, BRANCHES = 8, KEY_B = 32 };
 
 /* What the rows of a step are. */
 enum kind {
@@ -31,7 +34,7 @@ struct options {
     const char *rows;
     uint64_t context, repeat, warm_up;
     int kind;
-    bool json;
+    struct se_figures_options figures;
 };
 
 struct one_case {
@@ -53,6 +56,9 @@ struct bench {
     int32_t *parent;
     float *logits;
     struct se_floor floor;
+    char key[CASES_MAX][KEY_B], text[CASES_MAX][KEY_B];
+    struct se_figure figure[CASES_MAX];
+    struct se_figures figures;
 };
 
 /* "1,8,33t": numbers of rows; a t makes it a tree. */
@@ -81,6 +87,25 @@ static int parse_rows(struct bench *b)
             return 0;
         at = after + 1;
     }
+}
+
+static void name_figures(struct bench *b)
+{
+    for (uint32_t i = 0; i < b->n_cases; i++) {
+        const struct one_case *c = &b->cases[i];
+        snprintf(b->key[i], KEY_B, "rows_%" PRIu32 "_%s", c->rows, kind_names[c->kind]);
+        snprintf(b->text[i], KEY_B, "%" PRIu32 " %s, %s", c->rows, c->rows == 1 ? "row" : "rows",
+                 kind_names[c->kind]);
+        b->figure[i] = (struct se_figure){
+            .key = b->key[i], .text = b->text[i], .hist = &b->cases[i].ms, .leads = i == 0
+        };
+    }
+    b->figures = (struct se_figures){ .figure = b->figure,
+                                      .n = b->n_cases,
+                                      .unit_ns = 1e6,
+                                      .unit = "ms",
+                                      .suffix = "_ms",
+                                      .digits = 3 };
 }
 
 static int check_context(const struct bench *b, const struct se_config *config)
@@ -202,8 +227,9 @@ static double floor_ms(const struct bench *b, const struct one_case *c)
     return memory > arithmetic ? memory : arithmetic;
 }
 
-static void print_text(struct bench *b)
+static void print_text(void *of)
 {
+    struct bench *b = of;
     printf("%s, weights %s (%.1f MiB), %" PRIu32 " threads, %s, context %" PRIu64 "\n", b->dir,
            se_dtype_name(b->rig.model->dtype), (double)b->rig.model->weight_b / (1 << 20),
            se_pool_threads(b->rig.pool), se_engine_backend(b->rig.engine), b->o->context);
@@ -222,6 +248,7 @@ static void print_text(struct bench *b)
                c->ms.n, c->rows / ms * 1e3, c->cost.bytes / ms * 1e-6, c->cost.ops / ms * 1e-6,
                least, ms / least);
     }
+    se_figures_table(&b->figures, "a step", 0, b->n_cases);
 }
 
 static void print_case(const struct bench *b, struct one_case *c)
@@ -249,8 +276,9 @@ static void print_quoted(const char *text)
     putchar('"');
 }
 
-static void print_json(struct bench *b)
+static void print_json(void *of)
 {
+    struct bench *b = of;
     printf("{\"engine\": \"se-model %s\", \"model\": ", SE_VERSION);
     print_quoted(b->dir);
     printf(
@@ -264,7 +292,8 @@ static void print_json(struct bench *b)
         print_case(b, &b->cases[i]);
         fputs(i + 1 < b->n_cases ? ",\n" : "\n", stdout);
     }
-    printf(" ]}\n");
+    printf(" ]");
+    se_figures_json(&b->figures);
 }
 
 static int run_bench(struct bench *b)
@@ -293,10 +322,6 @@ static int run_bench(struct bench *b)
         c->cost = se_cost_of(b->rig.model, kv, c->rows, c->kind == DECODE ? c->rows : 1,
                              (uint32_t)b->o->context, c->kind != PREFILL);
     }
-    if (b->o->json)
-        print_json(b);
-    else
-        print_text(b);
     return 0;
 }
 
@@ -304,12 +329,15 @@ static int run(const void *values, char **argument)
 {
     struct bench b = { .o = values, .dir = argument[0], .n_seqs = 1 };
     int r = parse_rows(&b);
+    if (r != 0)
+        return r;
+    name_figures(&b);
+    r = se_figures_open(&b.figures, &b.o->figures);
     if (r == 0)
         r = run_bench(&b);
+    r = se_figures_end(&b.figures, r, print_text, print_json, &b);
     for (uint32_t i = 0; b.seq && i < b.n_seqs; i++)
         se_seq_free(b.seq[i]);
-    for (uint32_t i = 0; i < b.n_cases; i++)
-        se_hist_fini(&b.cases[i].ms);
     se_mem_free(b.seq);
     se_mem_free(b.part);
     se_mem_free(b.token);
@@ -332,23 +360,21 @@ static const struct se_conf_row rows[] = {
       "times that each step is timed, all in turn" },
     { "warm-up", 0, SE_CONF_UINT, offsetof(struct options, warm_up), "2", 0, 1000000, "N",
       "times that it runs before" },
-    { "json", 'j', SE_CONF_FLAG, offsetof(struct options, json), NULL, 0, 0, NULL,
-      "everything, every sample too, as JSON" },
     SE_RIG_OPTION_ROWS(struct options, rig),
+    SE_FIGURES_OPTION_ROWS(struct options, figures),
 };
 static struct options chosen;
 
-const struct se_verb se_verb_bench = {
-    .name = "bench",
-    .arguments = "DIR",
-    .n_arguments = 1,
-    .summary = "the time of a step, beside what the machine can do",
-    .more =
-        "GB/s: the weights, keys and values that the step must read, over its time. GOP/s: its\n"
-        "multiplies and adds, over its time. The floor is the larger of these bytes over the\n"
-        "measured bandwidth and these operations over the measured rate.",
-    .rows = rows,
-    .n_rows = sizeof rows / sizeof rows[0],
-    .values = &chosen,
-    .run = run,
-};
+#define VERB(word) \
+    { \
+        .name = word, .arguments = "DIR", .n_arguments = 1, \
+        .summary = "the time of a step, beside what the machine can do", .more = more, \
+        .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .values = &chosen, .run = run \
+    }
+static const char more[] =
+    "GB/s: the weights, keys and values that the step must read, over its time. GOP/s: its\n"
+    "multiplies and adds, over its time. The floor is the larger of these bytes over the\n"
+    "measured bandwidth and these operations over the measured rate.";
+
+const struct se_verb se_verb_bench = VERB("bench");
+const struct se_verb se_bench_step = VERB("step");
