@@ -25,7 +25,7 @@
 #include "transport/rdma_inside.h"
 
 enum { LOOK_EVERY = 64 };
-#define LOOK_NS 100000u
+#define LOOK_NS 1000000u /* asking the connection manager is a system call */
 
 static int rdma_send(struct se_link *link, se_link_peer peer, struct se_frame *frame)
 {
