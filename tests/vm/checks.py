@@ -141,6 +141,29 @@ async def unplugged(bench, server, edges, n):
     return await bench.exact(RDMA, edges, n, event)
 
 
+async def taken_away(bench, server, url, edges, n):
+    """One device after the other, and given back: nobody is started anew."""
+    cable()
+    took = []
+    async def words(*command):
+        process = await asyncio.create_subprocess_exec(*command)
+        try:
+            if await asyncio.wait_for(process.wait(), 60) != 0:
+                raise Fault('%s: %d' % (' '.join(command), process.returncode))
+        except asyncio.TimeoutError:
+            raise Fault('%s: not within 60 s' % ' '.join(command)) from None
+    async def event():
+        for side in 'a', 'b':
+            began = time.monotonic()
+            await words('rdma', 'link', 'delete', 'rxe_' + side)
+            took.append('%.1f s' % (time.monotonic() - began))
+            await asyncio.sleep(1)
+            await words('rdma', 'link', 'add', 'rxe_' + side, 'type', 'rxe', 'netdev', 'r' + side)
+            await asyncio.sleep(3)
+    said = await bench.exact(url, edges, n, event)
+    return '%s, and then %s; they went within %s' % (said, await bench.exact(url, 1, 16), ', '.join(took))
+
+
 async def told(bench, server):
     """What a user reads who cannot get there."""
     cable()
@@ -184,6 +207,7 @@ def checks(short):
         yield name + ', server killed, loss 1%', lambda b, s, url=url: killed(b, s, url, edges, n,
                                                                              *loss(1))
     yield 'rdma, cable pulled for 9 s', lambda b, s: unplugged(b, s, edges, 64)
+    yield 'rdma, devices taken away', lambda b, s: taken_away(b, s, RDMA, edges, 96)
     yield 'rdma, what is said', told
     for ms in 14, 50:
         for percent in 0, 1, 2:
