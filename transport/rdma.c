@@ -24,7 +24,7 @@
 #include "transport/rdma_inside.h"
 
 enum { LOOK_EVERY = 64, LOOK_AT_LAST = 1024 };
-#define LOOK_NS 100000u
+#define LOOK_NS 1000000u /* asking the connection manager is a system call */
 
 static int rdma_send(struct se_link *link, se_link_peer peer, struct se_frame *frame)
 {
@@ -48,6 +48,8 @@ static int tell_news(struct se_rdma *l, se_link_peer *peer)
         if (c->seat == SE_RDMA_GOING) {
             const bool told = c->known && !c->untold;
             se_rdma_seat_free(l, at);
+            /* Being asked for all devices it has opened all, and would hold the next that goes. */
+            l->stale |= l->resynced;
             if (!l->listens)
                 se_rdma_manager_try_later(l);
             if (told)
@@ -103,6 +105,7 @@ static void tick(struct se_rdma *l, uint64_t now_ns)
         se_rdma_flow_tend(l, i);
         tick_for(l, i);
     }
+    se_rdma_gear_resync(l);
     for (uint32_t i = 0; i < l->n_doors && !l->closed; i++) {
         if (l->door[i].id == NULL && se_rdma_manager_open(l, &l->door[i]) < 0)
             continue; /* by and by */
@@ -205,7 +208,7 @@ static bool rdma_arm(struct se_link *link, struct se_link_sleep *sleep)
     if (has_work(l))
         return true;
     se_link_watch(sleep, l->channel->fd);
-    if (l->busy > 0)
+    if (l->busy > 0 || l->stale)
         no_later_than(sleep, l->next_tick_ns);
     else if (!l->listens && !l->closed)
         no_later_than(sleep, l->next_try_ns);

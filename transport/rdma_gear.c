@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <rdma/rdma_cma.h>
 #include <string.h>
 
 #include "runtime/base/err.h"
@@ -100,6 +101,7 @@ void se_rdma_gear_die(struct se_rdma *l, const struct ibv_context *device)
 {
     for (uint32_t i = 0; i < l->n_gears; i++)
         l->gear[i].dead |= se_verbs_device(l->gear[i].verbs) == device;
+    l->stale = true;
 }
 
 void se_rdma_gear_free_dead(struct se_rdma *l)
@@ -110,4 +112,23 @@ void se_rdma_gear_free_dead(struct se_rdma *l)
         se_rdma_gear_free(&l->gear[i]);
         l->gear[i] = l->gear[--l->n_gears];
     }
+}
+
+void se_rdma_gear_resync(struct se_rdma *l)
+{
+    for (uint32_t i = 0; i < l->n_gears; i++) {
+        if (l->gear[i].dead)
+            return;
+    }
+    if (!l->stale)
+        return;
+    /* It compares what it knows with what there is when it is asked for all of them, and closes what
+     * is gone. Soft-RoCE lets a device go only when all have closed it: until then "rdma link
+     * delete" waits. With no device at all it fails, and is asked again. */
+    struct ibv_context **list = rdma_get_devices(NULL);
+    if (list == NULL)
+        return;
+    rdma_free_devices(list);
+    l->stale = false;
+    l->resynced = true;
 }

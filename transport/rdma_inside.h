@@ -89,6 +89,7 @@ struct se_rdma {
     uint32_t depth;              /* messages of one connection that are under way at once */
     char url[SE_RDMA_URLS_B];
     bool listens, closed, drained, dry, slept;
+    bool stale, resynced; /* librdmacm is to look what devices there are; it has, once */
     struct se_frame *spare;
     struct rdma_event_channel *channel;
     struct se_rdma_gear gear[SE_RDMA_GEARS_MAX];
@@ -161,6 +162,9 @@ void se_rdma_gear_give_slots(struct se_rdma *l, struct se_rdma_conn *c);
 /* A device that was taken away, and those of them that nobody uses any more. */
 void se_rdma_gear_die(struct se_rdma *l, const struct ibv_context *device);
 void se_rdma_gear_free_dead(struct se_rdma *l);
+
+/* Has librdmacm let go of devices that are gone, when there is a reason and nobody uses them. */
+void se_rdma_gear_resync(struct se_rdma *l);
 void se_rdma_gear_free(struct se_rdma_gear *gear);
 
 /* ---- flow */

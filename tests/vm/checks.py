@@ -9,9 +9,12 @@ target writes alone (se-model). netem acts on both ends, so that a delay is half
 """
 import argparse
 import asyncio
+import json
 import os
 import pathlib
 import random
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -138,6 +141,29 @@ async def unplugged(bench, server, edges, n):
     return await bench.exact(RDMA, edges, n, event)
 
 
+async def taken_away(bench, server, url, edges, n):
+    """One device after the other, and given back: nobody is started anew."""
+    cable()
+    took = []
+    async def words(*command):
+        process = await asyncio.create_subprocess_exec(*command)
+        try:
+            if await asyncio.wait_for(process.wait(), 60) != 0:
+                raise Fault('%s: %d' % (' '.join(command), process.returncode))
+        except asyncio.TimeoutError:
+            raise Fault('%s: not within 60 s' % ' '.join(command)) from None
+    async def event():
+        for side in 'a', 'b':
+            began = time.monotonic()
+            await words('rdma', 'link', 'delete', 'rxe_' + side)
+            took.append('%.1f s' % (time.monotonic() - began))
+            await asyncio.sleep(1)
+            await words('rdma', 'link', 'add', 'rxe_' + side, 'type', 'rxe', 'netdev', 'r' + side)
+            await asyncio.sleep(3)
+    said = await bench.exact(url, edges, n, event)
+    return '%s, and then %s; they went within %s' % (said, await bench.exact(url, 1, 16), ', '.join(took))
+
+
 async def told(bench, server):
     """What a user reads who cannot get there."""
     cable()
@@ -181,6 +207,7 @@ def checks(short):
         yield name + ', server killed, loss 1%', lambda b, s, url=url: killed(b, s, url, edges, n,
                                                                              *loss(1))
     yield 'rdma, cable pulled for 9 s', lambda b, s: unplugged(b, s, edges, 64)
+    yield 'rdma, devices taken away', lambda b, s: taken_away(b, s, RDMA, edges, 96)
     yield 'rdma, what is said', told
     for ms in 14, 50:
         for percent in 0, 1, 2:
@@ -220,6 +247,53 @@ def program(name, *words):
     return done.returncode != 0
 
 
+# ---- how long a frame takes, both ends polling; told, and judged by nobody
+
+def lat_of_perftest(size, rounds):
+    """A round trip of ib_send_lat, which tells half of it."""
+    words = ['ib_send_lat', '-F', '-R', '-s', str(size), '-n', str(rounds)]
+    with subprocess.Popen(['taskset', '-c', '1', *words], stdout=subprocess.DEVNULL) as other:
+        try:
+            for _ in range(20): # until that one listens
+                time.sleep(0.5)
+                done = subprocess.run(['taskset', '-c', '0', *words, '10.77.0.2'], text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+                rows = [line.split() for line in done.stdout.splitlines() if line.split()[:1] == [str(size)]]
+                if done.returncode == 0 and rows:
+                    return 2 * float(rows[0][4])
+        finally:
+            other.kill()
+    raise Fault('ib_send_lat does not get there')
+
+
+def lat_of_link(tools, size, rounds, url):
+    done = subprocess.run([tools / 'se-bench', 'link', url, '--size', str(size), '--rounds', str(rounds),
+                           '--warm-up', '200', '--gap', '', '--no-floor', '--spin', '--pin', '0,1', '--json'],
+                          stdout=subprocess.PIPE, text=True, timeout=120, check=True)
+    return json.loads(done.stdout)['back_to_back_us']['p50']
+
+
+def latency(o, pairs=5, rounds=1000):
+    if o.short:
+        return 0
+    cable()
+    ways = [('sent', lambda size: lat_of_link(o.build / 'tools', size, rounds, 'rdma://10.77.0.2:7080')),
+            ('written', lambda size: lat_of_link(o.build / 'tools', size, rounds, 'rdma://10.77.0.2:7080?write=1'))]
+    if shutil.which('ib_send_lat'):
+        ways.insert(0, ('ib_send_lat', lambda size: lat_of_perftest(size, rounds)))
+    else:
+        print('  skipped  latency beside ib_send_lat: there is none (perftest)')
+    for size in 132, 700, 4096:
+        took = [[way(size) for _, way in ways] for _ in range(pairs)]
+        for at, (name, _) in enumerate(ways):
+            median = lambda values: '%s (%s - %s)' % tuple(
+                '%.4g' % v for v in (statistics.median(values), min(values), max(values)))
+            print('    %4d bytes, %-11s  p50 %s us, %s times the first' %
+                  (size, name, median([row[at] for row in took]), median([row[at] / row[0] for row in took])),
+                  flush=True)
+    return 0
+
+
 # Programs of their own, before there is a server: the suite of links over real verbs, where every
 # connection has rnr_retry=0, and a server and its edges in threads.
 PROGRAMS = {
@@ -228,6 +302,7 @@ PROGRAMS = {
     'threads': lambda o: program('edges that come and go, in threads', *FIXED,
                                  (o.threads or o.build) / 'tests/transport/stress_link',
                                  'rdma://10.77.0.2:7079?rnr_retry=0'),
+    'latency': latency,
 }
 
 
