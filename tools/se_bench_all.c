@@ -40,8 +40,9 @@ struct section {
     const char *scheme; /* the link that must be built in, or NULL */
     enum kind kind;
     const char *suffix, *unit; /* of its figures */
-    const char *words;         /* of the command; URL stands for the server's, RDMA for --rdma */
-    const char *quick;         /* more of them, to be quick */
+    const char *
+        words; /* of the command; URL stands for the server's, RDMA for --rdma, MODEL for --model */
+    const char *quick; /* more of them, to be quick */
 };
 
 #define LINK_QUICK "--rounds 300 --gap 1ms --gap-rounds 10"
@@ -56,6 +57,8 @@ static const struct section sections[] = {
     { "Wire", NULL, FIGURES, "", "ns", "wire", "--repeat 500" },
     { "Scheduler", NULL, FIGURES, "_us", "us", "sched --rounds 1000 --steps 40",
       "--rounds 30 --steps 3 --step 2ms" },
+    { "A step of the model", NULL, FIGURES, "_ms", "ms", "step MODEL --rows 1,8,33,33t,128",
+      "--repeat 3 --warm-up 1" },
     { "A round with a server", NULL, FIGURES, "_us", "us", "round URL --rounds 300",
       "--rounds 20" },
     { "Load, 1 ms away", NULL, SERVE, "_ms", "ms", "serve URL --trip 1ms --again 2", SERVE_QUICK },
@@ -88,7 +91,7 @@ static bool has_word(const struct section *s, const char *word)
 static bool is_wanted(const struct bench *b, const struct section *s)
 {
     char schemes[128];
-    if (has_word(s, "URL"))
+    if (has_word(s, "URL") || has_word(s, "MODEL"))
         return b->o->model != NULL;
     if (has_word(s, "RDMA") && !b->o->rdma)
         return false;
@@ -110,9 +113,10 @@ static void split(const struct bench *b, char *text, const char *word[WORDS_MAX]
     char *rest = NULL;
     for (char *at = strtok_r(text, " ", &rest); at && n < WORDS_MAX - 2;
          at = strtok_r(NULL, " ", &rest))
-        word[n++] = strcmp(at, "URL") == 0    ? b->server.url
-                    : strcmp(at, "RDMA") == 0 ? b->o->rdma
-                                              : at;
+        word[n++] = strcmp(at, "URL") == 0     ? b->server.url
+                    : strcmp(at, "MODEL") == 0 ? b->o->model
+                    : strcmp(at, "RDMA") == 0  ? b->o->rdma
+                                               : at;
     word[n++] = "--json";
     word[n] = NULL;
 }

@@ -418,7 +418,7 @@ PY
     shows 'Load, 50 ms away +[0-9.]+ s' all --quick --out "$work/page" \
         --model "$root/models/tales-draft"
     python3 "$work/check.py" "$work/page" \
-        "$(in_order)ring wire sched round_URL serve_URL serve_URL serve_URL" \
+        "$(in_order)ring wire sched step_MODEL round_URL serve_URL serve_URL serve_URL" \
         'links.svg serve.svg' || fault "all: $(cat "$work/page/latency.md")"
 }
 
