@@ -168,22 +168,29 @@ async def told(bench, server):
     """What a user reads who cannot get there."""
     cable()
     said = []
-    for url, words in (('rdma://10.77.0.2:7999', 'no server listens on that port'),
-                       ('rdma://10.77.0.9:7077', 'no RDMA device of this machine has a way there'),
-                       ('rdma://10.77.0.2:7077?device=mlx5_0', "no RDMA device 'mlx5_0', but rxe_a, rxe_b"),
-                       ('rdma://10.77.0.2:7077?retry=9', 'from 0 to 7')):
+    async def ask(url, words, give_up='4s', before=()):
         edge = Edge(bench.tools, ['--server', url, '--draft', str(DRAFT), '--tokenizer', str(TARGET),
-                                  '-p', 'Once', '-n', '4', '--give-up', '4s'])
+                                  '-p', 'Once', '-n', '4', '--give-up', give_up])
+        edge.command[:0] = before
         await asyncio.wait_for(edge.run(), PATIENCE)
         if edge.code == 0 or words not in edge.err.decode():
             raise Fault('%s: exit %s, and not "%s" in: %s' % (url, edge.code, words, edge.err.decode()))
         said.append(edge.err.decode().strip().splitlines()[-1])
+    for url, words in (('rdma://10.77.0.2:7999', 'no server listens on that port'),
+                       ('rdma://10.77.0.9:7077', 'no RDMA device of this machine has a way there'),
+                       ('rdma://10.77.0.2:7077?device=mlx5_0', "no RDMA device 'mlx5_0', but rxe_a, rxe_b"),
+                       ('rdma://10.77.0.2:7077?device=rxe_a&gid=0', 'has no IP address in that entry'),
+                       ('rdma://10.77.0.2:7077?retry=9', 'from 0 to 7')):
+        await ask(url, words)
+    os.chmod('/dev/infiniband/rdma_cm', 0o600)
+    try:
+        await ask(RDMA, 'no permission to use /dev/infiniband/rdma_cm',
+                  before=['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'])
+    finally:
+        os.chmod('/dev/infiniband/rdma_cm', 0o666)
     cable('loss', '100%')
-    edge = Edge(bench.tools, ['--server', RDMA, '--draft', str(DRAFT), '--tokenizer', str(TARGET),
-                              '-p', 'Once', '-n', '4', '--give-up', '12s'])
-    await asyncio.wait_for(edge.run(), PATIENCE)
+    await ask(RDMA, 'nobody answers over RDMA there', give_up='12s')
     cable()
-    said.append(edge.err.decode().strip().splitlines()[-1])
     return '\n      '.join(said)
 
 
@@ -209,6 +216,7 @@ def checks(short):
     yield 'rdma, cable pulled for 9 s', lambda b, s: unplugged(b, s, edges, 64)
     yield 'rdma, devices taken away', lambda b, s: taken_away(b, s, RDMA, edges, 96)
     yield 'rdma, what is said', told
+    yield 'rdma, from an entry of a device', lambda b, s: over(b, s, RDMA + '&device=rxe_a&gid=1', edges, n)
     for ms in 14, 50:
         for percent in 0, 1, 2:
             yield ('tcp, %d ms, loss %d%%' % (ms, percent), lambda b, s, ms=ms, percent=percent: over(
