@@ -93,8 +93,9 @@ struct se_rdma {
     struct se_frame *spare;
     struct rdma_event_channel *channel;
     struct se_rdma_gear gear[SE_RDMA_GEARS_MAX];
-    bool hurries;   /* the last recv found a frame */
-    uint32_t calls; /* of recv, since the last look */
+    bool hurries;     /* the last recv found a frame */
+    uint32_t calls;   /* of recv, since the last look */
+    uint32_t readies; /* calls of ready */
     uint32_t n_gears, n_pending;
     uint64_t looked_ns, next_tick_ns, period_ns, tick;
     struct se_rdma_conn *conn; /* an edge has one */
