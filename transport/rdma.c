@@ -84,6 +84,7 @@ static void tick_for(struct se_rdma *l, uint32_t at)
     } else if (c->seat == SE_RDMA_ASKED && silent) {
         se_rdma_manager_give_up(l);
     } else if (c->seat == SE_RDMA_SEATED && silent) {
+        se_rdma_seat_lost(l, "the other end's device acknowledges nothing", true);
         se_rdma_seat_end(l, at);
     } else if (c->seat == SE_RDMA_SEATED && !c->probed && c->room > 0 &&
                since >= ticks_of(l, l->options.heartbeat_ns) &&

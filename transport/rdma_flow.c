@@ -243,11 +243,7 @@ static int look_at(struct se_rdma *l, struct se_verbs *gear, const struct se_ver
     int r = SE_LINK_AGAIN;
     if (there && !d->ok) {
         if (l->conn[at].seat == SE_RDMA_SEATED)
-            snprintf(l->trouble, sizeof(l->trouble), "the connection was lost: %s%s", d->why,
-                     d->out
-                         ? "; if only long frames are, compare the MTU of both ends (ibv_devinfo, "
-                           "ip link) and of what is between them"
-                         : "");
+            se_rdma_seat_lost(l, d->why, d->out);
         se_rdma_seat_end(l, at);
     } else if (there && !d->out) {
         r = arrived(l, at, d, peer, out);

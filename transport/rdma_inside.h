@@ -131,6 +131,9 @@ int se_rdma_seat_join(struct se_rdma *l, uint32_t at, struct se_rdma_gear *gear,
 /* The connection is there. */
 void se_rdma_seat_fill(struct se_rdma *l, uint32_t at);
 
+/* Why it is about to be over, for the user. sending: what we sent did not get there. */
+void se_rdma_seat_lost(struct se_rdma *l, const char *why, bool sending);
+
 /* It is over. What arrived by it is told, then its end, and then the seat is freed. */
 void se_rdma_seat_end(struct se_rdma *l, uint32_t at);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <infiniband/verbs.h>
 #include <rdma/rdma_cma.h>
+#include <stdio.h>
 
 #include "runtime/base/mem.h"
 #include "transport/rdma_inside.h"
@@ -127,6 +128,14 @@ static void news_append(struct se_rdma *l, uint32_t at)
     else
         l->conn[l->last_news].next = at;
     l->last_news = at;
+}
+
+void se_rdma_seat_lost(struct se_rdma *l, const char *why, bool sending)
+{
+    snprintf(l->trouble, sizeof(l->trouble), "the connection was lost: %s%s", why,
+             sending ? "; if only long frames are, compare the MTU of both ends (ibv_devinfo, ip "
+                       "link) and of what is between them"
+                     : "");
 }
 
 void se_rdma_seat_end(struct se_rdma *l, uint32_t at)

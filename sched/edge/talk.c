@@ -11,7 +11,7 @@
 #include "transport/pack.h"
 #include "transport/shape.h"
 
-enum { FRAMES = 64, TROUBLES_RESTART = 4, TROUBLES_MAX = 16 };
+enum { FRAMES = 64, TROUBLES_RESTART = 4, TROUBLES_MAX = 16, LOST_MANY = 4 };
 #define ROOM_NS UINT64_C(1000000) /* until the link is asked for room again */
 #define PAUSE_MAX_NS UINT64_C(10000000000)
 
@@ -84,8 +84,8 @@ int se_talk_set(struct se_talk *t, const uint32_t *id, uint32_t n, uint64_t now_
     t->common = t->common < held ? t->common : held;
     t->sent = t->sent < held ? t->sent : held;
     cut(t, same);
-    t->heard_ns = now_ns;
-    t->troubles = 0;
+    t->heard_ns = t->answered_ns = now_ns;
+    t->troubles = t->lost = 0;
     t->told_down = false;
     t->wanted = true;
     t->model = 0;
@@ -431,7 +431,8 @@ static int take_result(struct se_talk *t, const struct se_wire_result *m, uint64
     t->up_b = t->down_b = 0;
     t->said_ns = now_ns;
     t->common = t->sent = base_of(t);
-    t->troubles = 0;
+    t->troubles = t->lost = 0;
+    t->answered_ns = now_ns;
     t->model = t->welcome.model;
     say_at_once(t);
     t->due_ns = now_ns + t->pause_ns;
@@ -617,6 +618,8 @@ static void on_joined(struct se_talk *t)
 
 static void on_gone(struct se_talk *t)
 {
+    const char *why = ++t->lost >= LOST_MANY ? se_link_trouble(t->o->link) : NULL;
+    snprintf(t->why, sizeof t->why, "%s%s", why ? ": " : "", why ? why : "");
     t->joined = false;
     if (t->wanted && !t->told_down) {
         note(t, "the connection is lost; trying again");
@@ -636,12 +639,24 @@ static bool misses_server(const struct se_talk *t)
     return se_talk_waits(t) || (t->wanted && t->state != SE_TALK_OPEN);
 }
 
+/* A server that can be reached, and then the connection breaks, over and over: something on the way,
+ * or in the round itself, does it. */
+static bool is_cut_off(const struct se_talk *t, uint64_t now_ns)
+{
+    return misses_server(t) && t->lost >= LOST_MANY && now_ns >= t->hold_ns &&
+           now_ns - t->answered_ns >= t->o->give_up_ns;
+}
+
 static int give_up(const struct se_talk *t, uint64_t now_ns)
 {
     if (t->troubles > TROUBLES_MAX)
         return se_fail(-EPROTO, "the server and this edge cannot agree on the text");
     /* While it wants to be left alone it owes no sign. */
     uint64_t since_ns = t->heard_ns > t->hold_ns ? t->heard_ns : t->hold_ns;
+    if (is_cut_off(t, now_ns))
+        return se_fail(
+            SE_EDGE_UNREACHABLE, "%s: %u connections were lost in %.1f s, before an answer%s",
+            se_link_url(t->o->link), t->lost, (double)(now_ns - t->answered_ns) * 1e-9, t->why);
     if (!misses_server(t) || now_ns < since_ns || now_ns - since_ns < t->o->give_up_ns)
         return 0;
     const char *trouble = t->joined ? NULL : se_link_trouble(t->o->link);

@@ -52,12 +52,15 @@ struct se_talk {
     uint32_t times; /* it was sent */
     uint64_t said_ns;
 
-    uint64_t due_ns;   /* when to say again what was not answered */
-    uint64_t pause_ns; /* and how long after that */
-    uint64_t hold_ns;  /* the server asked to be left alone until then */
-    uint64_t heard_ns; /* the last sign of it */
-    uint32_t troubles; /* in a row, without an answer */
-    bool wanted;       /* an answer is: somebody has to be there */
+    uint64_t due_ns;      /* when to say again what was not answered */
+    uint64_t pause_ns;    /* and how long after that */
+    uint64_t hold_ns;     /* the server asked to be left alone until then */
+    uint64_t heard_ns;    /* the last sign of it */
+    uint32_t troubles;    /* in a row, without an answer */
+    uint64_t answered_ns; /* the last answer to a round, or the ask */
+    uint32_t lost;        /* connections since then */
+    char why[256];        /* the last of many */
+    bool wanted;          /* an answer is: somebody has to be there */
     bool told_down;
 
     uint32_t up_b, down_b; /* since the last result */

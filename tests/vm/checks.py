@@ -168,9 +168,9 @@ async def told(bench, server):
     """What a user reads who cannot get there."""
     cable()
     said = []
-    async def ask(url, words, give_up='4s', before=()):
+    async def ask(url, words, give_up='4s', before=(), prompt='Once'):
         edge = Edge(bench.tools, ['--server', url, '--draft', str(DRAFT), '--tokenizer', str(TARGET),
-                                  '-p', 'Once', '-n', '4', '--give-up', give_up])
+                                  '-p', prompt, '-n', '4', '--give-up', give_up])
         edge.command[:0] = before
         await asyncio.wait_for(edge.run(), PATIENCE)
         if edge.code == 0 or words not in edge.err.decode():
@@ -188,6 +188,11 @@ async def told(bench, server):
                   before=['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'])
     finally:
         os.chmod('/dev/infiniband/rdma_cm', 0o666)
+    # Somebody on the way lets no long packets through, as with another MTU.
+    run('tc', 'qdisc', 'add', 'dev', 'ra', 'root', 'handle', '1:', 'prio')
+    run('tc', 'filter', 'add', 'dev', 'ra', 'parent', '1:', 'protocol', 'ip', 'basic', 'match',
+        'cmp(u16 at 2 layer network gt 450)', 'action', 'drop')
+    await ask(RDMA, 'if only long frames are, compare the MTU', give_up='12s', prompt='Once upon a time ' * 100)
     cable('loss', '100%')
     await ask(RDMA, 'nobody answers over RDMA there', give_up='12s')
     cable()
@@ -291,8 +296,8 @@ def latency(o, pairs=5, rounds=1000):
         ways.insert(0, ('ib_send_lat', lambda size: lat_of_perftest(size, rounds)))
     else:
         print('  skipped  latency beside ib_send_lat: there is none (perftest)')
-    for size in 132, 700, 4096:
-        took = [[way(size) for _, way in ways] for _ in range(pairs)]
+    for size, rows in (132, 3 * pairs), (700, pairs), (4096, pairs):
+        took = [[way(size) for _, way in ways] for _ in range(rows)]
         for at, (name, _) in enumerate(ways):
             median = lambda values: '%s (%s - %s)' % tuple(
                 '%.4g' % v for v in (statistics.median(values), min(values), max(values)))
