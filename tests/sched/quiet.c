@@ -187,7 +187,12 @@ const char *quiet_cannot(void)
 {
     return "memory, locks and system calls are counted on x86-64 and without a sanitizer";
 }
-bool quiet_watch(struct quiet_count *counts) { return counts == NULL; }
+bool quiet_watch(struct quiet_count *counts)
+{
+    (void)counts;
+    return false;
+}
+
 void quiet_begin(void) {}
 void quiet_end(void) {}
 void quiet_tell(void) {}
