@@ -8,6 +8,7 @@ WORK is a folder for this run alone; EDITS is yes where libedit is built in.
 """
 import os
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -78,6 +79,8 @@ def is_interrupted(*how):
     chat.prompt()
     chat.type('half a line')
     chat.wait_for('half a line')
+    # libedit shows a key and then reads on: a Ctrl-C in between would void the line at the next key.
+    time.sleep(0.2)
     chat.type(CTRL_C) # voids the line
     chat.prompt()
     for line in 'There was once a fox.', 'And then?':
