@@ -194,7 +194,9 @@ static const char *why_not(const struct event *event)
 {
     enum { NOBODY = 8, BY_SERVER = 28 }; /* reasons of the InfiniBand specification */
     if (event->type == RDMA_CM_EVENT_ADDR_ERROR || event->type == RDMA_CM_EVENT_ROUTE_ERROR)
-        return "no RDMA device of this machine has a way there (rdma link; ip route get HOST)";
+        return "nobody has that address, or no RDMA device of this machine has a way there (ip "
+               "neigh; "
+               "rdma link; ip route get HOST)";
     if (event->type == RDMA_CM_EVENT_DEVICE_REMOVAL)
         return "the RDMA device was taken away";
     if (event->type != RDMA_CM_EVENT_REJECTED)

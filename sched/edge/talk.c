@@ -643,7 +643,7 @@ static bool misses_server(const struct se_talk *t)
  * or in the round itself, does it. */
 static bool is_cut_off(const struct se_talk *t, uint64_t now_ns)
 {
-    return misses_server(t) && t->lost >= LOST_MANY && now_ns >= t->hold_ns &&
+    return misses_server(t) && !t->joined && t->lost >= LOST_MANY && now_ns >= t->hold_ns &&
            now_ns - t->answered_ns >= t->o->give_up_ns;
 }
 

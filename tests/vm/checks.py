@@ -188,13 +188,14 @@ async def told(bench, server):
                   before=['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'])
     finally:
         os.chmod('/dev/infiniband/rdma_cm', 0o666)
+    cable('loss', '100%')
+    await ask(RDMA, 'nobody answers over RDMA there', give_up='12s')
+    cable()
     # Somebody on the way lets no long packets through, as with another MTU.
     run('tc', 'qdisc', 'add', 'dev', 'ra', 'root', 'handle', '1:', 'prio')
     run('tc', 'filter', 'add', 'dev', 'ra', 'parent', '1:', 'protocol', 'ip', 'basic', 'match',
         'cmp(u16 at 2 layer network gt 450)', 'action', 'drop')
     await ask(RDMA, 'if only long frames are, compare the MTU', give_up='12s', prompt='Once upon a time ' * 100)
-    cable('loss', '100%')
-    await ask(RDMA, 'nobody answers over RDMA there', give_up='12s')
     cable()
     return '\n      '.join(said)
 
