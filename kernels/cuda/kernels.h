@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernels/cuda/kernels.h - the launches that make up a step, in the order in which they are made.
+ *
+ * Each starts its kernels on the stream and returns; none waits. `bucket` is how many rows the
+ * launch is made for: n_rows of the step is at most that. Buffers are of the bucket's rows, or of
+ * more. Bits of a row depend on that row alone. */
+#ifndef SE_KERNELS_CUDA_KERNELS_H
+#define SE_KERNELS_CUDA_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/cuda/gpu.h"
+#include "kernels/cuda/input.h"
+
+/* x[row] = table[token]: bf16, n values a row. */
+void se_gpu_embed(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                  const uint16_t *table, uint32_t n, float *x);
+
+/* RMS norm of each row of x, times weight, to bf16. */
+void se_gpu_norm(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                 const float *x, const float *weight, float eps, uint32_t n, uint16_t *out);
+
+/* The same of the rows in->wanted alone: out[i] is of row wanted[i]; also in float32 to plain[i],
+ * unless that is NULL. */
+void se_gpu_norm_wanted(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                        const float *x, const float *weight, float eps, uint32_t n, uint16_t *out,
+                        float *plain);
+
+/* ---- products */
+
+/* A matrix of n_out rows of n_in bf16 as the kernel reads it: padded to 16 each way, and ordered
+ * so that a warp's fragment of 16 x 16 is 16 bytes to a lane. In host memory, for an upload. */
+size_t se_gpu_matrix_size(uint32_t n_out, uint32_t n_in);
+void se_gpu_matrix_pack(const uint16_t *bf16, uint32_t n_out, uint32_t n_in, void *packed);
+
+enum se_gpu_rows { SE_GPU_ALL_ROWS, SE_GPU_WANTED_ROWS }; /* n_rows of them, or n_wanted */
+
+struct se_gpu_product {
+    const void *matrix; /* packed */
+    uint32_t n_out, n_in;
+    const float *bias; /* or NULL */
+    const uint16_t *x; /* bf16, n_in to a row */
+    float *y;          /* n_out to a row */
+    bool adds;         /* y += the product, otherwise y = it */
+    enum se_gpu_rows rows;
+};
+
+/* Floats of workspace that a product of so many rows needs: sums of parts of n_in. */
+size_t se_gpu_matmul_work(uint32_t n_out, uint32_t n_in, uint32_t rows);
+void se_gpu_matmul(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                   const struct se_gpu_product *product, float *work);
+
+/* ---- attention */
+
+struct se_gpu_heads {
+    uint32_t heads, kv_heads, dim;
+    float scale;
+    uint32_t context; /* positions, at most */
+};
+
+/* qkv[row]: heads, kv_heads keys, kv_heads values, dim floats each. Norms of q and k heads where
+ * the weights are there; rotation by cos and sin [position][dim / 2]; q to f16, k and v to their
+ * slot of this layer's pages. */
+void se_gpu_rope(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                 const struct se_gpu_heads *heads, const float *qkv, const float *norm_q,
+                 const float *norm_k, float eps, const float *cos, const float *sin, uint16_t *q,
+                 uint16_t *layer_pages);
+
+/* Floats of workspace: what is summed of each row, head and split. */
+size_t se_gpu_attend_work(const struct se_gpu_heads *heads, uint32_t rows);
+
+/* out[row], bf16: heads times dim. Keys and values of the rows themselves are in the pages. */
+void se_gpu_attend(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                   const struct se_gpu_heads *heads, const uint16_t *q, const uint16_t *layer_pages,
+                   float *work, uint16_t *out);
+
+/* ---- the rest of a layer */
+
+/* out[row][i] = silu(gate_up[row][i]) * gate_up[row][n + i], to bf16. */
+void se_gpu_glu(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                const float *gate_up, uint32_t n, uint16_t *out);
+
+/* ---- answers */
+
+/* Logits of the wanted rows, vocab floats each; used as scratch where the row's part wants a
+ * verdict or its best. Writes sampled, topk_id, topk_logprob and fault of out. */
+void se_gpu_sample(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                   float *logits, uint32_t vocab, struct se_gpu_output *out);
+
+/* For each part that wants a verdict, unless there is a fault: walks its tree, writes path, n_path
+ * and bonus, and moves the keys and values of the path to the slots of their positions, in all
+ * layers, layer_b bytes apart. */
+void se_gpu_accept(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                   const struct se_gpu_heads *heads, unsigned char *pages, size_t layer_b,
+                   uint32_t layers, struct se_gpu_output *out);
+
+/* out->done = in->number, behind everything that this step has written. */
+void se_gpu_publish(se_gpu_stream stream, const struct se_gpu_input *in, struct se_gpu_output *out);
+
+#endif
