@@ -35,6 +35,7 @@ SERVER = ['--weights', 'q8', '--max-rows', '16', '--max-nodes', '8', '--max-batc
 # The server lets edges write into its memory; those of WRITTEN do.
 RDMA = 'rdma://10.77.0.2:7077?ack_timeout=14'
 WRITTEN = RDMA + '&write=1'
+RDMA6 = 'rdma://[fd77::2]:7081?ack_timeout=14'
 # ThreadSanitizer wants its address space where it expects it.
 FIXED = ['setarch', os.uname().machine, '-R']
 
@@ -61,7 +62,7 @@ class Bench:
     async def server(self):
         server = Server(self.tools, self.work, ['--model', str(TARGET), *SERVER], PATIENCE)
         server.url['tcp'] = 'tcp://10.77.0.2:7078'
-        server.url['rdma'] = WRITTEN
+        server.url['rdma'] = WRITTEN + ',' + RDMA6
         await server.start()
         return server
 
@@ -222,6 +223,7 @@ def checks(short):
     yield 'rdma, cable pulled for 9 s', lambda b, s: unplugged(b, s, edges, 64)
     yield 'rdma, devices taken away', lambda b, s: taken_away(b, s, RDMA, edges, 96)
     yield 'rdma, what is said', told
+    yield 'rdma, IPv6', lambda b, s: over(b, s, RDMA6, edges, n)
     yield 'rdma, from an entry of a device', lambda b, s: over(b, s, RDMA + '&device=rxe_a&gid=1', edges, n)
     for ms in 14, 50:
         for percent in 0, 1, 2:

@@ -10,7 +10,7 @@
 # AVX-512, which is not emulated), its working directory and its environment. What it writes is lost
 # with the machine. There is no network outside, but two RDMA devices with a cable in between:
 #
-#     rxe_a = ra = 10.77.0.1  <---- veth ---->  rxe_b = rb = 10.77.0.2
+#     rxe_a = ra = 10.77.0.1, fd77::1  <---- veth ---->  rxe_b = rb = 10.77.0.2, fd77::2
 #
 # Every packet crosses it, so "tc qdisc add dev ra root netem delay 7ms loss 1%" acts on RDMA as on
 # TCP. An address chooses the side. (Two processes of one machine take a short cut through its
@@ -122,6 +122,19 @@ guest() {
     ip route add 10.77.0.1 dev rb src 10.77.0.2 table 102
     ip rule add pref 5 lookup local
     ip rule del pref 0
+    # The same for fd77::1 and fd77::2, whose neighbours nobody needs to look for.
+    ip -6 addr add fd77::1/64 dev ra nodad
+    ip -6 addr add fd77::2/64 dev rb nodad
+    ip -6 neigh add fd77::2 dev ra lladdr "$(cat /sys/class/net/rb/address)" nud permanent
+    ip -6 neigh add fd77::1 dev rb lladdr "$(cat /sys/class/net/ra/address)" nud permanent
+    ip -6 rule add pref 1 iif ra lookup local
+    ip -6 rule add pref 2 iif rb lookup local
+    ip -6 rule add pref 3 to fd77::2 lookup 101
+    ip -6 route add fd77::2 dev ra src fd77::1 table 101
+    ip -6 rule add pref 4 to fd77::1 lookup 102
+    ip -6 route add fd77::1 dev rb src fd77::2 table 102
+    ip -6 rule add pref 5 lookup local
+    ip -6 rule del pref 0
     rdma link add rxe_a type rxe netdev ra
     rdma link add rxe_b type rxe netdev rb
 
