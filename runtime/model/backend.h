@@ -14,6 +14,7 @@
 #ifndef SE_RUNTIME_MODEL_BACKEND_H
 #define SE_RUNTIME_MODEL_BACKEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,8 +31,9 @@ struct se_batch_row {
 };
 
 struct se_batch_part {
-    struct se_part *ask;  /* TOPK, LOGITS and hidden go where it says; nothing else is read
-                          * but want, k, sharpen and sampling */
+    struct se_part *ask;  /* TOPK, LOGITS and hidden go where it says, and so do the path and the
+                          * bonus of a backend that walks; nothing else is read but parent, want,
+                          * k, sharpen and sampling */
     const uint32_t *page; /* of the sequence, for all slots that the rows name */
     uint32_t n_pages;
     uint32_t first_row, n_rows;
@@ -49,6 +51,10 @@ struct se_backend;
 
 struct se_backend_ops {
     const char *name;
+
+    /* forward() goes on to the verdict: it walks the trees of the parts that want one, writes
+     * their path, n_path and bonus, and moves the keys and values of the path. */
+    bool walks;
 
     /* The model outlives the backend. On 0 *out is the caller's, to close. -ENODEV: not
      * on this machine. */

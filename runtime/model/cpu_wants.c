@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From hidden states to what is asked for: logits, the best of them, or a sampled token. */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
-#include "kernels/gumbel.h"
-#include "kernels/softmax.h"
-#include "kernels/topk.h"
 #include "runtime/base/err.h"
 #include "runtime/model/backend_cpu.h"
+#include "runtime/model/rank.h"
 
 struct wants {
     const struct se_backend *backend;
@@ -20,45 +17,6 @@ struct wants {
 static uint32_t row_in_part(const struct se_batch *batch, uint32_t part, uint32_t number)
 {
     return number - batch->part[part].first_row;
-}
-
-/* What the ranking is of: the logits, or the kept ones at a temperature, with noise. */
-static int rescale(const struct se_part *ask, float *logits, uint32_t vocab, uint32_t position)
-{
-    const struct se_sampling *sampling = ask->sampling;
-    float factor = ask->sharpen;
-    if (!sampling || sampling->temp == 0)
-        return 0;
-    int r = se_sample_cut(sampling, logits, vocab);
-    if (r < 0)
-        return r;
-    if (factor == 0)
-        factor = (float)(1 / sampling->temp);
-    else
-        se_gumbel_pick()->add(logits, vocab, (float)(1 / sampling->temp), sampling->seed,
-                              position + 1, logits);
-    for (uint32_t i = 0; i < vocab; i++)
-        logits[i] *= factor;
-    return 0;
-}
-
-/* The best k, and their log_softmax. */
-static int rank(const struct se_part *ask, float *logits, uint32_t vocab, uint32_t position,
-                uint32_t row)
-{
-    uint32_t *id = ask->topk_id + (size_t)row * ask->k;
-    float *logprob = ask->topk_logprob + (size_t)row * ask->k;
-    uint32_t best;
-    int r = se_sample_best(logits, vocab, &best);
-    if (r == 0)
-        r = rescale(ask, logits, vocab, position);
-    if (r < 0)
-        return r;
-    float whole = se_softmax_pick()->logsumexp(logits, vocab);
-    se_topk_pick()->run(logits, vocab, ask->k, id, logprob);
-    for (uint32_t i = 0; i < ask->k; i++)
-        logprob[i] -= whole;
-    return 0;
 }
 
 static void want_item(void *context, uint32_t item, uint32_t thread)
@@ -76,7 +34,7 @@ static void want_item(void *context, uint32_t item, uint32_t thread)
     if (ask->want == SE_WANT_LOGITS)
         memcpy(ask->logits + (size_t)row * vocab, logits, vocab * sizeof *logits);
     if (ask->want == SE_WANT_TOPK)
-        b->failed[item] = rank(ask, logits, vocab, position, row);
+        b->failed[item] = se_rank(ask, logits, vocab, position, row);
     if (ask->want == SE_WANT_VERDICT)
         b->failed[item] =
             se_sample(ask->sampling, logits, vocab, position + 1, &w->batch->sampled[number]);

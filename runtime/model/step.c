@@ -298,8 +298,9 @@ static int fill_batch(struct se_engine *engine, struct se_part *part, uint32_t n
 
 /* Commits. */
 
-int se_engine_commit(struct se_engine *engine, struct se_seq *seq, const uint32_t *path, uint32_t n,
-                     const uint32_t *keep, uint32_t n_keep)
+/* moved: the backend has done the copies, and only the books are left. */
+static int commit(struct se_engine *engine, struct se_seq *seq, const uint32_t *path, uint32_t n,
+                  const uint32_t *keep, uint32_t n_keep, bool moved)
 {
     uint32_t n_moves = 0;
     struct se_kv_move *moves = engine->move, *own = NULL;
@@ -309,19 +310,26 @@ int se_engine_commit(struct se_engine *engine, struct se_seq *seq, const uint32_
             return se_trace(-ENOMEM);
     }
     int r = se_seq_commit(seq, path, n, keep, n_keep, moves, &n_moves);
-    if (r == 0)
+    if (r == 0 && !moved)
         engine->ops->move(engine->backend, moves, n_moves);
     se_mem_free(own);
     return r < 0 ? se_trace(r) : 0;
+}
+
+int se_engine_commit(struct se_engine *engine, struct se_seq *seq, const uint32_t *path, uint32_t n,
+                     const uint32_t *keep, uint32_t n_keep)
+{
+    return commit(engine, seq, path, n, keep, n_keep, false);
 }
 
 static int settle_verdict(struct se_engine *engine, struct se_part *part, const uint32_t *sampled)
 {
     if (part->sampled)
         memcpy(part->sampled, sampled, part->n_rows * sizeof *sampled);
-    part->n_path =
-        se_accept_walk(part->parent, part->token, sampled, part->n_rows, part->path, &part->bonus);
-    return se_engine_commit(engine, part->seq, part->path, part->n_path, NULL, 0);
+    if (!engine->ops->walks)
+        part->n_path = se_accept_walk(part->parent, part->token, sampled, part->n_rows, part->path,
+                                      &part->bonus);
+    return commit(engine, part->seq, part->path, part->n_path, NULL, 0, engine->ops->walks);
 }
 
 /* Nothing here can fail: the walk goes along the tree that was checked, and a path is no
