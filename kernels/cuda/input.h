@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernels/cuda/input.h - what a step is told and what it tells: plain C, for host and device.
  *
- *   host:  struct se_gpu_input ─ one copy ─►  device: the same bytes  ─►  every kernel reads them
+ *   host:  struct se_gpu_input ─ ingest ─►  device: the same bytes  ─►  every kernel reads them
  *   device: struct se_gpu_output, in memory that the host sees  ─►  host polls output.done
  *
  * Both have a fixed size and place for as long as the module's engine is open, so that a captured
@@ -51,9 +51,10 @@ struct se_gpu_tile {
     uint32_t first_row, n_rows;
 };
 
-/* On the device; the arrays lie behind it, in the same copy. */
+/* The arrays lie behind it, in the same block; pointers are of the device's copy. */
 struct se_gpu_input {
     uint64_t number; /* of the step, from 1 on */
+    uint64_t size_b; /* of the whole block, a multiple of 16 */
     uint32_t n_rows, n_parts, n_tiles;
     uint32_t n_wanted; /* rows that go through the output projection: wanted[] */
     const struct se_gpu_row *row;

@@ -7,11 +7,21 @@
 #ifndef SE_KERNELS_CUDA_KERNELS_H
 #define SE_KERNELS_CUDA_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/cuda/gpu.h"
 #include "kernels/cuda/input.h"
+
+typedef struct CUstream_st *se_gpu_stream; /* cudaStream_t */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Copies the block that the host has filled, as long as it is, to where kernels read it. */
+void se_gpu_ingest(se_gpu_stream stream, const struct se_gpu_input *host, struct se_gpu_input *in,
+                   size_t most_b);
 
 /* x[row] = table[token]: bf16, n values a row. */
 void se_gpu_embed(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
@@ -95,7 +105,16 @@ void se_gpu_accept(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t
                    const struct se_gpu_heads *heads, unsigned char *pages, size_t layer_b,
                    uint32_t layers, struct se_gpu_output *out);
 
+/* Copies n slots of all layers, in order: of[4 * i] page and slot it comes from, then where to. */
+void se_gpu_move(se_gpu_stream stream, const uint32_t *of, uint32_t n,
+                 const struct se_gpu_heads *heads, unsigned char *pages, size_t layer_b,
+                 uint32_t layers);
+
 /* out->done = in->number, behind everything that this step has written. */
 void se_gpu_publish(se_gpu_stream stream, const struct se_gpu_input *in, struct se_gpu_output *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
