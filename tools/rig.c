@@ -5,6 +5,7 @@
 
 #include "kernels/attend.h"
 #include "runtime/base/cpu.h"
+#include "runtime/model/backend.h"
 #include "tools/interrupt.h"
 #include "tools/outcome.h"
 #include "tools/progress.h"
@@ -17,11 +18,11 @@ static void show_conversion(void *context, size_t done_b, size_t total_b)
 int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options *options,
                 struct se_pool *shared)
 {
-    *rig = (struct se_rig){
-        .dir = dir, .pool = shared, .pool_shared = shared != NULL, .backend = options->backend
-    };
+    *rig = (struct se_rig){ .dir = dir, .pool = shared, .pool_shared = shared != NULL };
     uint32_t threads = options->threads ? (uint32_t)options->threads : se_cpu_count();
-    int r = shared ? 0 : se_pool_new(&rig->pool, threads, false);
+    int r = se_backend_read(options->backend, &rig->backend, &rig->device);
+    if (r == 0 && !shared)
+        r = se_pool_new(&rig->pool, threads, false);
     if (r < 0)
         return se_trace(r);
     struct se_progress progress;
@@ -42,7 +43,8 @@ int se_rig_start(struct se_rig *rig, uint32_t max_rows, uint32_t n_seqs, uint32_
     if (pages == 0 || pages > UINT32_MAX)
         return se_fail(-ERANGE, "%" PRIu32 " sequences of %" PRIu32 " tokens are too many", n_seqs,
                        slots);
-    struct se_engine_options options = { .backend = (enum se_backend_kind)rig->backend,
+    struct se_engine_options options = { .backend = rig->backend,
+                                         .device = rig->device,
                                          .pool = rig->pool,
                                          .max_rows = max_rows,
                                          .n_pages = (uint32_t)pages,

@@ -21,7 +21,8 @@ struct se_rig {
     bool pool_shared; /* with whoever lent it; otherwise it is ours */
     struct se_model *model;
     struct se_engine *engine;
-    int backend;
+    enum se_backend_kind backend;
+    uint32_t device; /* of CUDA */
 };
 #define SE_RIG_NULL ((struct se_rig){ 0 })
 

@@ -10,10 +10,10 @@
 #include "runtime/base/conf.h"
 
 struct se_rig_options {
-    uint64_t threads; /* 0: as many as it may run on */
-    int weights;      /* enum se_weights */
-    bool preload;     /* copy what could stay mapped */
-    int backend;      /* enum se_backend_kind */
+    uint64_t threads;    /* 0: as many as it may run on */
+    int weights;         /* enum se_weights */
+    bool preload;        /* copy what could stay mapped */
+    const char *backend; /* as se_backend_read() */
 };
 
 /* Rows for the options of a program or verb: a struct of this type, whose member is a struct
@@ -36,8 +36,8 @@ struct se_rig_options {
     }
 #define SE_RIG_BACKEND_ROW(type, member) \
     { \
-        "backend", 0, SE_CONF_CHOICE, offsetof(type, member.backend), "auto", 0, 0, "auto|cpu", \
-            "what computes" \
+        "backend", 0, SE_CONF_TEXT, offsetof(type, member.backend), "auto", 0, 0, \
+            "auto|cpu|cuda[:DEVICE]", "what computes; auto: a GPU where there is one" \
     }
 
 #define SE_RIG_OPTION_ROWS(type, member) \

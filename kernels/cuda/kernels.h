@@ -13,7 +13,11 @@
 
 #include "kernels/cuda/input.h"
 
+#ifdef SE_SIMT
+typedef struct simt_stream *se_gpu_stream;
+#else
 typedef struct CUstream_st *se_gpu_stream; /* cudaStream_t */
+#endif
 
 #ifdef __cplusplus
 extern "C" {

@@ -75,12 +75,10 @@ int se_engine_new(struct se_engine **out, const struct se_model *model,
     if (!engine)
         return se_trace(-ENOMEM);
     engine->model = model;
-    /* AUTO: the only one there is */
-    engine->ops = options->ops ? options->ops : &se_backend_cpu;
     engine->max_rows = options->max_rows;
     r = allocate(engine, options);
     if (r == 0)
-        r = engine->ops->open(&engine->backend, model, options);
+        r = se_backend_open(&engine->ops, &engine->backend, model, options);
     if (r < 0) {
         se_engine_free(engine);
         return se_trace(r);
@@ -93,7 +91,8 @@ void se_engine_free(struct se_engine *engine)
 {
     if (!engine)
         return;
-    engine->ops->close(engine->backend);
+    if (engine->backend)
+        engine->ops->close(engine->backend);
     se_kv_free(engine->kv);
     se_mem_free(engine->row);
     se_mem_free(engine->sampled);

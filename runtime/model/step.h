@@ -55,12 +55,13 @@ struct se_part {
     uint32_t *sampled; /* out: the token sampled at every row, or NULL */
 };
 
-enum se_backend_kind { SE_BACKEND_AUTO, SE_BACKEND_CPU };
+enum se_backend_kind { SE_BACKEND_AUTO, SE_BACKEND_CPU, SE_BACKEND_CUDA };
 
 struct se_backend_ops;
 
 struct se_engine_options {
     enum se_backend_kind backend;
+    uint32_t device;                  /* of CUDA: which one */
     const struct se_backend_ops *ops; /* one of the caller's own; NULL: as backend says */
     struct se_pool *pool;             /* NULL: this thread alone. Must outlive the engine */
     uint32_t max_rows;                /* of one step; more are refused */
