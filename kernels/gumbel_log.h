@@ -26,9 +26,10 @@
 enum { SE_LOG_TERMS = 8 };
 static const uint32_t se_log_root = 0x3f3504f3u;
 static const float se_log_ln2 = 0x1.62e430p-1f;
-static const float se_log_term[SE_LOG_TERMS] = {
-    -0x1.fffffap-2f, 0x1.5556f4p-2f, -0x1.00049ap-2f, 0x1.98d2c0p-3f,
-    -0x1.535d30p-3f, 0x1.318528p-3f, -0x1.2504a4p-3f, 0x1.65c772p-4f,
-};
+/* As text too: a GPU's code cannot read an array of the host's. */
+#define SE_LOG_TERM_LIST \
+    -0x1.fffffap-2f, 0x1.5556f4p-2f, -0x1.00049ap-2f, 0x1.98d2c0p-3f, -0x1.535d30p-3f, \
+        0x1.318528p-3f, -0x1.2504a4p-3f, 0x1.65c772p-4f
+static const float se_log_term[SE_LOG_TERMS] = { SE_LOG_TERM_LIST };
 
 #endif

@@ -6,7 +6,10 @@
  *
  *   SE_LAUNCH(stream, kernel, grid, block, ...)   starts it
  *   SE_SHARED(type, name);                        one object in the block's shared memory
- *   SE_SHARED_ARRAY(type, name, n);               an array there, which the emulator watches
+ *   SE_SHARED_ARRAY(type, name, n);               an array there, which the emulator watches:
+ *                                                 its elements are read and assigned whole
+ *   SE_SHARED_POINTER(type)                       the type of a pointer into one
+ *   SE_UNROLL                                     before a loop whose counter picks registers
  *   se_gpu_mma_bf16, se_gpu_mma_f16               tensor cores, a whole warp at once
  *   se_gpu_f32_to_f16 and its like                16-bit floats, held as their bits
  *
@@ -19,6 +22,7 @@
 
 #ifdef SE_SIMT
 #include "tests/simt/simt.h"
+#define SE_UNROLL
 #else
 
 #include <cuda_bf16.h>
@@ -30,6 +34,8 @@ typedef cudaStream_t se_gpu_stream;
 #define SE_LAUNCH(stream, kernel, grid, block, ...) kernel<<<grid, block, 0, stream>>>(__VA_ARGS__)
 #define SE_SHARED(type, name) __shared__ type name
 #define SE_SHARED_ARRAY(type, name, n) __shared__ type name[n]
+#define SE_SHARED_POINTER(type) type *
+#define SE_UNROLL _Pragma("unroll")
 
 static __device__ inline float se_gpu_bf16_to_f32(uint16_t bits)
 {
@@ -73,4 +79,10 @@ static __device__ inline void se_gpu_mma_f16(float d[4], const uint32_t a[4], co
 }
 
 #endif
+
+/* What one lane moves at a time: eight 16-bit floats, aligned. */
+struct alignas(16) se_gpu_quad {
+    uint32_t a, b, c, d;
+};
+
 #endif

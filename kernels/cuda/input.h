@@ -2,7 +2,8 @@
 /* kernels/cuda/input.h - what a step is told and what it tells: plain C, for host and device.
  *
  *   host:  struct se_gpu_input ─ ingest ─►  device: the same bytes  ─►  every kernel reads them
- *   device: struct se_gpu_output, in memory that the host sees  ─►  host polls output.done
+ *   device: struct se_gpu_output  ─ publish ─►  the same in memory that the host sees, which
+ *                                               polls output.done there
  *
  * Both have a fixed size and place for as long as the module's engine is open, so that a captured
  * graph stays right: kernels take pointers to buffers and shapes of the model, and nothing else
@@ -15,6 +16,7 @@
 
 enum {
     SE_GPU_PAGE_SLOTS = 16,
+    SE_GPU_DIM_MAX = 256, /* of a head */
     SE_GPU_TILE = 64,     /* query vectors of one kv head that attend together */
     SE_GPU_SPLIT = 256,   /* positions that are summed as one; a multiple of the page */
     SE_GPU_TOPK_MAX = 64, /* best tokens of a row that the device finds */
@@ -65,12 +67,10 @@ struct se_gpu_input {
     const uint32_t *tail;
 };
 
-enum se_gpu_fault { SE_GPU_FINE, SE_GPU_NOT_A_NUMBER };
-
 /* Written by the device. Of a row: by its number in the batch; of a part: its rows' places. */
 struct se_gpu_output {
     uint64_t done;     /* number of the step, written last */
-    uint32_t fault;    /* the smallest row with one + 1; 0: none */
+    uint32_t fault;    /* the smallest row with one + 1 (on the device ~row); 0: none */
     uint32_t *sampled; /* per row, of parts that want a verdict */
     uint32_t *path;    /* per row: path[first_row + i], accepted nodes of the part */
     uint32_t *n_path;  /* per part */

@@ -13,11 +13,7 @@
 
 #include "kernels/cuda/input.h"
 
-#ifdef SE_SIMT
-typedef struct simt_stream *se_gpu_stream;
-#else
 typedef struct CUstream_st *se_gpu_stream; /* cudaStream_t */
-#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -43,24 +39,32 @@ void se_gpu_norm_wanted(se_gpu_stream stream, const struct se_gpu_input *in, uin
 
 /* ---- products */
 
-/* A matrix of n_out rows of n_in bf16 as the kernel reads it: padded to 16 each way, and ordered
- * so that a warp's fragment of 16 x 16 is 16 bytes to a lane. In host memory, for an upload. */
+/* A matrix of n_out rows of n_in bf16 as the kernel reads it: padded to 16 rows of 32 and ordered
+ * so that a warp's fragment of 16 x 16 is 16 bytes to a lane. In host memory, for an upload.
+ * 16 rows depend on themselves alone: any multiple of 16 of them may be packed apart, each to where
+ * se_gpu_matrix_size() of those before it ends, by several threads or out of several tensors. The
+ * packed matrix lies 16 bytes aligned. */
 size_t se_gpu_matrix_size(uint32_t n_out, uint32_t n_in);
 void se_gpu_matrix_pack(const uint16_t *bf16, uint32_t n_out, uint32_t n_in, void *packed);
 
 enum se_gpu_rows { SE_GPU_ALL_ROWS, SE_GPU_WANTED_ROWS }; /* n_rows of them, or n_wanted */
 
+enum { SE_GPU_ARRIVALS = 120 };
+
 struct se_gpu_product {
     const void *matrix; /* packed */
     uint32_t n_out, n_in;
     const float *bias; /* or NULL */
-    const uint16_t *x; /* bf16, n_in to a row */
+    const uint16_t *x; /* bf16, n_in to a row; 16 bytes aligned */
     float *y;          /* n_out to a row */
     bool adds;         /* y += the product, otherwise y = it */
     enum se_gpu_rows rows;
+    /* (optional) SE_GPU_ARRIVALS zeroes on the device, for one stream at a time; they are 0 again
+     * when the product is done. It saves a kernel where n_in is divided; the bits are the same. */
+    uint32_t *arrived;
 };
 
-/* Floats of workspace that a product of so many rows needs: sums of parts of n_in. */
+/* Floats of workspace that a product of so many rows, or of fewer, needs: sums of parts of n_in. */
 size_t se_gpu_matmul_work(uint32_t n_out, uint32_t n_in, uint32_t rows);
 void se_gpu_matmul(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
                    const struct se_gpu_product *product, float *work);
@@ -95,16 +99,19 @@ void se_gpu_attend(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t
 void se_gpu_glu(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
                 const float *gate_up, uint32_t n, uint16_t *out);
 
-/* ---- answers */
+/* ---- answers: `out` is in the device's memory; its fault is 0 before the first step */
 
-/* Logits of the wanted rows, vocab floats each; used as scratch where the row's part wants a
- * verdict or its best. Writes sampled, topk_id, topk_logprob and fault of out. */
+/* Logits of the wanted rows, vocab floats each, vocab below 2^21; used as scratch where the row's
+ * part wants its best. Writes sampled, topk_id and topk_logprob of out (topk: min(k, vocab) of a
+ * row; behind those that were not cut come some that were, with -INFINITY). A row with a logit
+ * that is NaN or +infinity, or with none above -infinity, is a fault: nothing else is written of
+ * it, and out->fault becomes the largest ~row. */
 void se_gpu_sample(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
                    float *logits, uint32_t vocab, struct se_gpu_output *out);
 
 /* For each part that wants a verdict, unless there is a fault: walks its tree, writes path, n_path
  * and bonus, and moves the keys and values of the path to the slots of their positions, in all
- * layers, layer_b bytes apart. */
+ * layers, layer_b bytes apart: pages and layer_b are multiples of 16. */
 void se_gpu_accept(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
                    const struct se_gpu_heads *heads, unsigned char *pages, size_t layer_b,
                    uint32_t layers, struct se_gpu_output *out);
@@ -114,8 +121,12 @@ void se_gpu_move(se_gpu_stream stream, const uint32_t *of, uint32_t n,
                  const struct se_gpu_heads *heads, unsigned char *pages, size_t layer_b,
                  uint32_t layers);
 
-/* out->done = in->number, behind everything that this step has written. */
-void se_gpu_publish(se_gpu_stream stream, const struct se_gpu_input *in, struct se_gpu_output *out);
+/* Copies what the step has answered to where the host sees it (nothing but the fault, when there
+ * is one), makes out->fault 0 again, and then seen->done = in->number. The arrays of `seen` lie
+ * behind it at the distances at which those of `out` lie behind `out`: kernels that read what
+ * another one wrote do so in the device's own memory, and the host's is written once. */
+void se_gpu_publish(se_gpu_stream stream, const struct se_gpu_input *in, struct se_gpu_output *out,
+                    struct se_gpu_output *seen);
 
 #ifdef __cplusplus
 }

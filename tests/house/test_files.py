@@ -23,7 +23,7 @@ def faults_of(path, text):
     """What is wrong with one file, as lines."""
     lines = text.split('\n')
     found = []
-    if re.search(r'\.[ch]$', path):
+    if re.search(r'\.([ch]|cc|cu)$', path):
         if lines[0] != '/* %s */' % LICENCE:
             found.append('%s:1: is not /* %s */' % (path, LICENCE))
         if path.endswith('.h'):
@@ -54,12 +54,15 @@ def try_the_checker():
     good = [
         ('kernels/x.c', spdx),
         ('kernels/x.h', head),
+        ('kernels/cuda/x.cu', spdx),
         ('tools/dev', '#!/bin/sh\n# %s\n' % LICENCE),
         ('tests/golden/x.json', '{}'),
     ]
     bad = [
         ('kernels/x.c', 'int x;\n'),
         ('kernels/x.c', '\n' + spdx),
+        ('kernels/cuda/x.cu', 'int x;\n'),
+        ('tests/simt/x.cc', spdx + '\tint x;\n'),
         ('kernels/x.c', spdx + '\tint x;\n'),
         ('kernels/x.c', spdx + 'int x; \n'),
         ('kernels/x.c', spdx + 'int x;'),

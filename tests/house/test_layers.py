@@ -17,9 +17,11 @@ import sys
 ROOMS = {
     'runtime/base': [],
     'kernels': ['runtime/base'],
+    'kernels/cuda': ['runtime/base', 'kernels', 'tests/simt'], # the emulator, where it is no GPU's
     'runtime/text': ['runtime/base'],
     'runtime/tree': ['runtime/base'],
-    'runtime/model': ['runtime/base', 'runtime/tree', 'kernels'],
+    'runtime/model': ['runtime/base', 'runtime/tree', 'kernels', 'kernels/cuda'],
+    'tests/simt': [],
     'transport': ['runtime/base', 'runtime/tree'],
     'sched': ['runtime/base', 'kernels', 'runtime/text', 'runtime/tree', 'runtime/model',
               'transport'],
@@ -30,6 +32,7 @@ ROOMS = {
 # header from outside, or a pattern of such: rooms that may include it
 OUTSIDE = {
     'ck_*.h': ['sched'],
+    'cuda*.h': ['kernels/cuda'],
     'histedit.h': ['tools'],
     'infiniband/*.h': ['transport'],
     'jansson.h': ['runtime/text', 'runtime/model', 'tools'],
@@ -83,6 +86,7 @@ def try_the_checker():
     good = [
         ('kernels/norm.c', '#include "runtime/base/err.h"\n#include <math.h>\n'),
         ('kernels/x86/norm_avx2.c', '#include "kernels/norm.h"\n'),
+        ('kernels/cuda/gpu.h', '#include "tests/simt/simt.h"\n#include <cuda_fp16.h>\n'),
         ('runtime/model/config.c', '#include <jansson.h>\n#include "kernels/norm.h"\n'),
         ('tools/se-model.c', '#include "runtime/text/chat.h"\n'),
         ('sched/ring.c', '#include <ck_ring.h>\n#include "transport/bell.h"\n'),
@@ -102,6 +106,9 @@ def try_the_checker():
         ('tools/se-model.c', '#include <yaml.h>\n'),
         ('sched/slot.c', '#include "tools/options.h"\n'),
         ('kernels/norm.c', '#include "tests/golden.h"\n'),
+        ('kernels/norm.c', '#include "tests/simt/simt.h"\n'),
+        ('kernels/norm.c', '#include "kernels/cuda/gpu.h"\n'),
+        ('runtime/model/step.c', '#include <cuda_runtime.h>\n'),
         ('runtime/new/thing.c', ''),
     ]
 

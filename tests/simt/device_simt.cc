@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdarg.h>
+
+#include <utility>
+#include <vector>
+
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/gpu.h"
+#include "tests/simt/device_simt.h"
+#include "tests/simt/stream.h"
+
+struct held {
+    void *start;
+    size_t size_b;
+};
+
+static char error_text[512];
+static struct simt_device_faults faults;
+static struct simt_device_counts counts;
+static bool failed;
+static std::vector<struct held> memory, mapped_memory;
+static struct CUstream_st *capturing;
+
+/* ---- what a test sets and sees */
+
+void simt_device_set(const struct simt_device_faults *now)
+{
+    faults = *now;
+    failed = false;
+}
+
+struct simt_device_counts simt_device_seen(void)
+{
+    struct simt_device_counts now = counts;
+    now.launches = simt_launches();
+    return now;
+}
+
+const char *se_gpu_error(void) { return error_text; }
+
+static int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int fail(int code, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    vsnprintf(error_text, sizeof error_text, format, list);
+    va_end(list);
+    return code;
+}
+
+static int check(const char *doing)
+{
+    return failed ? fail(-EIO, "GPU: %s: the emulator was told to fail", doing) : 0;
+}
+
+/* What is no part of a stream spoils a capture: it would not be done again. */
+static int check_outside(const char *doing)
+{
+    if (capturing == NULL)
+        return check(doing);
+    capturing->spoilt = true;
+    return fail(-EIO, "GPU: %s: not while a stream captures", doing);
+}
+
+/* ---- devices */
+
+int se_gpu_devices(void) { return faults.absent ? fail(-ENODEV, "GPU: there is no device") : 1; }
+
+int se_gpu_device_open(int number, struct se_gpu_device *device)
+{
+    int n = se_gpu_devices();
+    if (n < 0)
+        return n;
+    if (number < 0 || number >= n)
+        return fail(-ENODEV, "GPU %d: there is no such device, only 0 to %d", number, n - 1);
+    simt_catch_signals();
+    memset(device, 0, sizeof *device);
+    device->number = number;
+    snprintf(device->name, sizeof device->name, "emulator");
+    device->major = 9;
+    device->multiprocessors = 2;
+    device->memory_b = device->free_b = faults.memory_b > 0 ? faults.memory_b : (size_t)1 << 32;
+    return check("it cannot be opened") < 0 ? -ENODEV : 0;
+}
+
+int se_gpu_device_use(const struct se_gpu_device *device)
+{
+    (void)device;
+    return check("it cannot be used by another thread");
+}
+
+/* ---- memory */
+
+static size_t sum_of(const std::vector<struct held> &list)
+{
+    size_t sum_b = 0;
+    for (const struct held &held : list)
+        sum_b += held.size_b;
+    return sum_b;
+}
+
+static void forget(std::vector<struct held> *list, void *start, const char *what)
+{
+    for (size_t i = 0; i < list->size(); i++)
+        if ((*list)[i].start == start) {
+            list->erase(list->begin() + (ptrdiff_t)i);
+            simt_free(start);
+            return;
+        }
+    simt_fault("%p is freed, which is no %s", start, what);
+}
+
+void *se_gpu_alloc(size_t size_b, const char *what)
+{
+    const double mib = 1024 * 1024;
+    if (check_outside(what) < 0)
+        return NULL;
+    size_t used_b = sum_of(memory);
+    if (faults.memory_b > 0 && (used_b > faults.memory_b || size_b > faults.memory_b - used_b)) {
+        fail(-ENOMEM, "GPU: there is no memory for %s: %.1f MiB wanted, %.1f of %.1f MiB free",
+             what, (double)size_b / mib, ((double)faults.memory_b - (double)used_b) / mib,
+             (double)faults.memory_b / mib);
+        return NULL;
+    }
+    void *start = simt_alloc(size_b);
+    simt_memory_hide(start);
+    memory.push_back({ start, size_b });
+    return start;
+}
+
+void se_gpu_free(void *start)
+{
+    if (start != NULL && check_outside("freeing memory") != 0 && !failed)
+        simt_fault("memory is freed while a stream captures");
+    if (start != NULL)
+        forget(&memory, start, "memory of the device");
+}
+
+int se_gpu_mapped_init(struct se_gpu_mapped *mapped, size_t size_b, const char *what)
+{
+    int r = check_outside(what);
+    if (r < 0)
+        return r;
+    mapped->host = mapped->device = simt_alloc(size_b);
+    mapped->size_b = size_b;
+    memset(mapped->host, 0, size_b);
+    mapped_memory.push_back({ mapped->host, size_b });
+    return 0;
+}
+
+void se_gpu_mapped_fini(struct se_gpu_mapped *mapped)
+{
+    if (mapped->host != NULL)
+        forget(&mapped_memory, mapped->host, "mapped memory");
+    memset(mapped, 0, sizeof *mapped);
+}
+
+/* The whole range must lie in one piece of the device's memory. */
+static void check_range(const void *device, size_t size_b, const char *doing)
+{
+    for (const struct held &held : memory) {
+        size_t from_b = (size_t)((const char *)device - (const char *)held.start);
+        if ((const char *)device >= (const char *)held.start && from_b <= held.size_b &&
+            size_b <= held.size_b - from_b)
+            return;
+    }
+    simt_fault("%s: %zu bytes at %p are not the device's", doing, size_b, device);
+}
+
+static void copy(void *to, const void *from, size_t size_b)
+{
+    simt_memory_hold();
+    memcpy(to, from, size_b);
+    simt_memory_release();
+}
+
+int se_gpu_upload(void *device, const void *host, size_t size_b)
+{
+    int r = check_outside("copying to it");
+    if (r < 0)
+        return r;
+    check_range(device, size_b, "copying to it");
+    copy(device, host, size_b);
+    return 0;
+}
+
+int se_gpu_download(void *host, const void *device, size_t size_b)
+{
+    int r = check_outside("copying from it");
+    if (r < 0)
+        return r;
+    check_range(device, size_b, "copying from it");
+    copy(host, device, size_b);
+    return 0;
+}
+
+int se_gpu_fill(void *device, unsigned char byte, size_t size_b)
+{
+    int r = check_outside("filling memory");
+    if (r < 0)
+        return r;
+    check_range(device, size_b, "filling memory");
+    simt_memory_hold();
+    memset(device, byte, size_b);
+    simt_memory_release();
+    return 0;
+}
+
+/* ---- streams */
+
+int se_gpu_stream_open(se_gpu_stream *stream)
+{
+    int r = check_outside("making a stream");
+    if (r == 0)
+        *stream = new struct CUstream_st();
+    return r;
+}
+
+void se_gpu_stream_close(se_gpu_stream stream)
+{
+    if (stream != NULL && !stream->queue.empty() && !failed && !faults.hangs)
+        simt_fault("a stream is closed with %zu pieces of work to do", stream->queue.size());
+    delete stream;
+}
+
+int se_gpu_stream_upload(se_gpu_stream stream, void *device, const struct se_gpu_mapped *from,
+                         size_t size_b)
+{
+    const void *host = from->host;
+    if (size_b > from->size_b)
+        return fail(-EINVAL, "GPU: %zu bytes of %zu were to be copied", size_b, from->size_b);
+    check_range(device, size_b, "copying a step's input");
+    counts.uploads++;
+    simt_stream_add(stream, [device, host, size_b] { copy(device, host, size_b); });
+    return check("copying a step's input");
+}
+
+int se_gpu_stream_started(se_gpu_stream stream)
+{
+    (void)stream;
+    return check("starting a kernel");
+}
+
+/* One piece of work. False: there is none, or it cannot be done. */
+static bool advance(se_gpu_stream stream)
+{
+    if (faults.hangs || failed || stream->queue.empty())
+        return false;
+    if (faults.fails > 0 && --faults.fails == 0) {
+        failed = true;
+        return false;
+    }
+    simt_work work = std::move(stream->queue.front());
+    stream->queue.pop_front();
+    work();
+    return true;
+}
+
+static int too_late(uint64_t within_ns)
+{
+    return fail(-ETIMEDOUT, "GPU: it has not answered within %.1f s", (double)within_ns / 1e9);
+}
+
+int se_gpu_stream_wait(se_gpu_stream stream, uint64_t within_ns)
+{
+    int r = check_outside("waiting for a step");
+    if (r < 0)
+        return r;
+    counts.waits++;
+    while (advance(stream))
+        ;
+    r = check("a step has failed");
+    return r < 0 || stream->queue.empty() ? r : too_late(within_ns);
+}
+
+/* Goes on no further than to where the word is written. */
+int se_gpu_stream_wait_word(se_gpu_stream stream, const uint64_t *word, uint64_t value,
+                            uint64_t within_ns)
+{
+    int r = check_outside("waiting for a step");
+    if (r < 0)
+        return r;
+    while (*word != value)
+        if (!advance(stream)) {
+            r = check("a step has failed");
+            if (r == 0 && !stream->queue.empty())
+                r = too_late(within_ns);
+            return r < 0 ? r : fail(-EIO, "GPU: a step has ended without an answer");
+        }
+    return 0;
+}
+
+/* ---- graphs */
+
+typedef std::vector<simt_work> simt_graph;
+
+int se_gpu_capture_begin(se_gpu_stream stream)
+{
+    int r = check_outside("beginning to capture");
+    if (r == 0 && faults.no_capture)
+        r = fail(-EIO, "GPU: the emulator was told not to capture");
+    if (r < 0)
+        return r;
+    stream->captures = new std::vector<simt_work>();
+    stream->spoilt = false;
+    capturing = stream;
+    return 0;
+}
+
+int se_gpu_capture_end(se_gpu_stream stream, void **graph)
+{
+    *graph = NULL;
+    if (stream == NULL || stream->captures == NULL)
+        return fail(-EIO, "GPU: capturing a step: the stream does not capture");
+    std::vector<simt_work> *captured = stream->captures;
+    stream->captures = NULL;
+    capturing = NULL;
+    int r = check("capturing a step");
+    if (r == 0 && stream->spoilt)
+        r = fail(-EIO, "GPU: capturing a step: something was done beside it");
+    if (r == 0 && faults.no_graph)
+        r = fail(-EIO, "GPU: the emulator was told to make no graph");
+    if (r == 0)
+        *graph = new simt_graph(std::move(*captured));
+    delete captured;
+    return r;
+}
+
+/* The work is copied: a graph may be freed while a stream has it still to do. One piece of work
+ * to the stream for each of its own, so that a wait for a word can stop behind the right one. */
+int se_gpu_graph_launch(se_gpu_stream stream, void *graph)
+{
+    if (faults.no_launch)
+        return fail(-EIO, "GPU: the emulator was told to launch no graph");
+    int r = check_outside("starting a graph");
+    if (r < 0)
+        return r;
+    counts.graphs++;
+    for (const simt_work &work : *(const simt_graph *)graph)
+        simt_stream_add(stream, work);
+    return 0;
+}
+
+void se_gpu_graph_free(void *graph) { delete (simt_graph *)graph; }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/simt/device_simt.h - a device of the emulator's, and what can go wrong with it.
+ *
+ * Work of a stream is done when somebody waits for it, not before; memory of the device cannot be
+ * touched by the host; a graph does again what was put down, with the arguments of its capture. */
+#ifndef SE_TESTS_SIMT_DEVICE_SIMT_H
+#define SE_TESTS_SIMT_DEVICE_SIMT_H
+
+#include <stddef.h>
+
+struct simt_device_faults {
+    size_t memory_b;     /* all that there is; 0: no limit */
+    bool absent;         /* there is no device */
+    bool no_capture;     /* a capture cannot begin */
+    bool no_graph;       /* what was captured cannot be made a graph */
+    bool no_launch;      /* a graph cannot be launched */
+    bool hangs;          /* nothing is done, however long one waits */
+    unsigned long fails; /* it fails for good at this unit of work from now on, from 1; 0: never */
+};
+void simt_device_set(const struct simt_device_faults *faults);
+
+struct simt_device_counts {
+    unsigned long launches, graphs; /* kernels started, graphs included; graphs */
+    unsigned long uploads;          /* within streams */
+    unsigned long waits;            /* calls of se_gpu_stream_wait */
+};
+struct simt_device_counts simt_device_seen(void);
+
+#endif
