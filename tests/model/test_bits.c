@@ -20,9 +20,19 @@
 #include "runtime/base/err.h"
 #include "runtime/base/rng.h"
 #include "runtime/model/step.h"
+#include "tests/model/gpu.h"
 #include "tests/model/tiny.h"
 
-enum { TEXT = 72, ROWS_MAX = 96, TREE_MAX = 40, OTHERS = 3, PAGES = 64, BATCH_MAX = 64 };
+enum { LEVELS = on_gpu ? 1 : 4, ROUNDS = on_gpu ? 1 : 3, CHECKED_LEAST = on_gpu ? 100 : 1000 };
+enum {
+    KINDS = on_gpu ? 2 : 4,
+    TEXT = on_gpu ? 48 : 72,
+    ROWS_MAX = 96,
+    TREE_MAX = 40,
+    OTHERS = 3,
+    PAGES = 64,
+    BATCH_MAX = 64
+};
 
 struct world {
     struct se_rng rng;
@@ -40,6 +50,7 @@ struct world {
 static void open_engine(struct world *w, struct se_pool *pool)
 {
     struct se_engine_options options = {
+        .ops = backend_ops,
         .pool = pool,
         .max_rows = ROWS_MAX,
         .n_pages = PAGES,
@@ -276,20 +287,20 @@ static uint64_t seed;
 static void bits_do_not_depend_on_company(void **state)
 {
     static const uint32_t level[] = { 0, SE_CPU_AVX2, SE_CPU_AVX2 | SE_CPU_AVX512, UINT32_MAX };
-    static const enum se_weights weights[] = { SE_WEIGHTS_F32, SE_WEIGHTS_BF16, SE_WEIGHTS_Q8,
-                                               SE_WEIGHTS_STORED };
+    static const enum se_weights weights[] = { SE_WEIGHTS_STORED, SE_WEIGHTS_Q8, SE_WEIGHTS_F32,
+                                               SE_WEIGHTS_BF16 };
     static const enum se_dtype stored[] = { SE_DTYPE_F32, SE_DTYPE_BF16, SE_DTYPE_F16 };
     struct world world = { 0 };
     uint32_t all = se_cpu_narrow(UINT32_MAX);
     (void)state;
     se_rng_init(&world.rng, seed, SE_RNG_TEST);
-    for (uint32_t k = 0; k < 3; k++) {
+    for (uint32_t k = 0; k < ROUNDS; k++) {
         char dir[TINY_PATH_MAX_B];
         struct tiny_spec spec = tiny_draw(seed + k, stored[k]);
         tiny_write(dir, &spec);
-        for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
+        for (size_t i = 0; i < KINDS; i++) {
             uint32_t seen = UINT32_MAX;
-            for (size_t j = 0; j < sizeof level / sizeof *level; j++) {
+            for (size_t j = 0; j < LEVELS; j++) {
                 se_cpu_narrow(level[j]);
                 if (se_cpu_flags() != seen) /* this machine has no more */
                     check_case(&world, dir, weights[i], level[j], 1 + se_rng_below(&world.rng, 2));
@@ -300,7 +311,7 @@ static void bits_do_not_depend_on_company(void **state)
     }
     se_cpu_narrow(all);
     print_message("%u rows compared\n", world.checked);
-    assert_true(world.checked > 1000);
+    assert_true(world.checked > CHECKED_LEAST);
 }
 
 int main(void)

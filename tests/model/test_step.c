@@ -17,6 +17,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/rng.h"
 #include "runtime/model/step.h"
+#include "tests/model/gpu.h"
 #include "tests/model/tiny.h"
 
 enum { MAX_ROWS = 100, N_PAGES = 12, VOCAB = 70, HIDDEN = 40, CONTEXT = 150 };
@@ -44,6 +45,7 @@ static uint64_t seed;
 static int set_up(void **state)
 {
     struct se_engine_options options = {
+        .ops = backend_ops,
         .max_rows = MAX_ROWS,
         .n_pages = N_PAGES,
         .kv_dtype = SE_DTYPE_F16,
@@ -252,7 +254,9 @@ static void weights_that_hold_nan_are_found_in_the_step(void **state)
     broken.embed.data = copy;
     struct se_engine *other;
     struct se_seq *seq, *good;
-    struct se_engine_options options = { .max_rows = 8, .n_pages = 4, .kv_dtype = SE_DTYPE_F32 };
+    struct se_engine_options options = {
+        .ops = backend_ops, .max_rows = 8, .n_pages = 4, .kv_dtype = SE_DTYPE_F32
+    };
     assert_int_equal(se_engine_new(&other, &broken, &options), 0);
     assert_int_equal(se_seq_new(&seq, se_engine_kv(other)), 0);
     assert_int_equal(se_seq_new(&good, se_engine_kv(other)), 0);
@@ -307,7 +311,9 @@ static void a_mapped_nan_is_named_by_the_step(void **state)
     struct se_model *broken;
     struct se_engine *other;
     struct se_seq *seq;
-    struct se_engine_options options = { .max_rows = 8, .n_pages = 4, .kv_dtype = SE_DTYPE_F16 };
+    struct se_engine_options options = {
+        .ops = backend_ops, .max_rows = 8, .n_pages = 4, .kv_dtype = SE_DTYPE_F16
+    };
     assert_int_equal(se_model_open(&broken, other_dir, &(struct se_model_options){ 0 }), 0);
     assert_int_equal(se_engine_new(&other, broken, &options), 0);
     assert_int_equal(se_seq_new(&seq, se_engine_kv(other)), 0);
@@ -597,7 +603,7 @@ static void the_text_does_not_depend_on_the_draft(void **state)
         uint32_t prompt[PROMPT], text[TEXT_LEN];
         draw_tokens(&rng, prompt, PROMPT);
         decode(&sampling[i], prompt, text);
-        for (int turn = 0; turn < 4; turn++)
+        for (int turn = 0; turn < (on_gpu ? 2 : 4); turn++)
             verify(&rng, &sampling[i], prompt, text);
     }
     assert_int_equal(se_kv_pages_free(kv), N_PAGES);
@@ -618,7 +624,7 @@ static void options_out_of_range_are_refused(void **state)
         assert_int_equal(se_engine_new(&other, model, &bad[i]), -EINVAL);
     se_engine_free(NULL);
     se_model_close(NULL);
-    assert_non_null(strstr(se_engine_backend(engine), "cpu ("));
+    assert_non_null(strstr(se_engine_backend(engine), on_gpu ? "cuda (" : "cpu ("));
     assert_true(se_engine_memory(engine) > 0);
 }
 

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Matrices become bf16 in the order in which the products read them. Those that have the same
+ * input are one: queries, keys and values; gate and up. */
+#include <errno.h>
+#include <string.h>
+
+#include "kernels/float16.h"
+#include "kernels/quant.h"
+#include "runtime/base/err.h"
+#include "runtime/base/mem.h"
+#include "runtime/model/cuda/inside.h"
+
+enum { JOINED_MAX = 3 };
+
+/* ---- any matrix as bf16 */
+
+static void widen_q8(const struct se_matrix *w, uint32_t n, uint16_t *to)
+{
+    const uint32_t lane = n % SE_Q8_LANES;
+    const struct se_quant_place place = se_quant_place(w->n_out, w->n_in, n - lane);
+    const uint8_t *quads = (const uint8_t *)w->data + place.byte + (size_t)lane * 4;
+    for (uint32_t k = 0; k < w->n_in; k++) {
+        const size_t group = k / SE_Q8_GROUP;
+        const uint8_t q = quads[(size_t)(k / 4) * place.width * 4 + k % 4];
+        const float scale = se_f16_to_f32(w->scale[place.scale + lane + group * place.width]);
+        to[k] = se_f32_to_bf16((float)((int)q - 128) * scale);
+    }
+}
+
+/* Row n of a matrix, which need not be aligned for its elements. */
+static void row_to_bf16(const struct se_matrix *w, uint32_t n, uint16_t *to)
+{
+    const size_t at = (size_t)n * w->n_in;
+    const char *data = w->data;
+    float value;
+    uint16_t half;
+    switch (w->dtype) {
+    case SE_DTYPE_BF16:
+        memcpy(to, data + at * sizeof half, w->n_in * sizeof half);
+        return;
+    case SE_DTYPE_F32:
+        for (uint32_t k = 0; k < w->n_in; k++) {
+            memcpy(&value, data + (at + k) * sizeof value, sizeof value);
+            to[k] = se_f32_to_bf16(value);
+        }
+        return;
+    case SE_DTYPE_F16:
+        for (uint32_t k = 0; k < w->n_in; k++) {
+            memcpy(&half, data + (at + k) * sizeof half, sizeof half);
+            to[k] = se_f32_to_bf16(se_f16_to_f32(half));
+        }
+        return;
+    default:
+        widen_q8(w, n, to);
+    }
+}
+
+/* ---- to the device */
+
+static int send(const void *data, size_t size_b, void *out)
+{
+    void *at = se_gpu_alloc(size_b, "weights");
+    if (!at)
+        return se_cuda_pass_on(-ENOMEM);
+    memcpy(out, &at, sizeof at);
+    return se_cuda_pass_on(se_gpu_upload(at, data, size_b));
+}
+
+static int send_floats(const float *data, uint32_t n, float **out)
+{
+    return data ? send(data, n * sizeof *data, out) : 0;
+}
+
+static int send_packed(const struct se_matrix *const *w, uint32_t n_w, struct se_cuda_matrix *out)
+{
+    const size_t packed_b = se_gpu_matrix_size(out->n_out, out->n_in);
+    uint16_t *rows = se_mem_new((size_t)out->n_out * out->n_in, sizeof *rows);
+    void *packed = se_mem_zero(packed_b, 1);
+    int r = rows && packed ? 0 : se_trace(-ENOMEM);
+    uint16_t *at = rows;
+    for (uint32_t i = 0; r == 0 && i < n_w; i++) {
+        for (uint32_t n = 0; n < w[i]->n_out; n++, at += out->n_in)
+            row_to_bf16(w[i], n, at);
+    }
+    if (r == 0)
+        se_gpu_matrix_pack(rows, out->n_out, out->n_in, packed);
+    if (r == 0)
+        r = send(packed, packed_b, &out->packed);
+    se_mem_free(packed);
+    se_mem_free(rows);
+    return r;
+}
+
+/* Biases of matrices that are joined: where one has none, zeroes. */
+static int send_biases(const struct se_matrix *const *w, const float *const *bias, uint32_t n_w,
+                       struct se_cuda_matrix *out)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < n_w; i++)
+        any |= bias[i] != NULL;
+    if (!any)
+        return 0;
+    float *joined = se_mem_zero(out->n_out, sizeof *joined), *at = joined;
+    int r = joined ? 0 : se_trace(-ENOMEM);
+    for (uint32_t i = 0; r == 0 && i < n_w; at += w[i++]->n_out) {
+        if (bias[i])
+            memcpy(at, bias[i], w[i]->n_out * sizeof *at);
+    }
+    if (r == 0)
+        r = send_floats(joined, out->n_out, &out->bias);
+    se_mem_free(joined);
+    return r;
+}
+
+static int send_joined(const struct se_matrix *const *w, const float *const *bias, uint32_t n_w,
+                       struct se_cuda_matrix *out)
+{
+    out->n_in = w[0]->n_in;
+    out->n_out = 0;
+    for (uint32_t i = 0; i < n_w; i++)
+        out->n_out += w[i]->n_out;
+    const int r = send_packed(w, n_w, out);
+    return r < 0 ? r : send_biases(w, bias, n_w, out);
+}
+
+static int send_layer(struct se_backend *b, const struct se_layer *from, struct se_cuda_layer *to)
+{
+    const struct se_config *config = &b->model->config;
+    const struct se_matrix *const qkv[JOINED_MAX] = { &from->q, &from->k, &from->v };
+    const float *const qkv_bias[JOINED_MAX] = { from->bias_q, from->bias_k, from->bias_v };
+    const struct se_matrix *const o[] = { &from->o }, *const down[] = { &from->down };
+    const struct se_matrix *const wide[] = { &from->gate, &from->up };
+    const float *const wide_bias[] = { from->bias_gate, from->bias_up };
+    int r = send_floats(from->norm_attn, config->hidden, &to->norm_attn);
+    if (r == 0)
+        r = send_floats(from->norm_mlp, config->hidden, &to->norm_mlp);
+    if (r == 0)
+        r = send_floats(from->norm_q, config->head_dim, &to->norm_q);
+    if (r == 0)
+        r = send_floats(from->norm_k, config->head_dim, &to->norm_k);
+    if (r == 0)
+        r = send_joined(qkv, qkv_bias, 3, &to->qkv);
+    if (r == 0)
+        r = send_joined(o, &from->bias_o, 1, &to->o);
+    if (r == 0)
+        r = send_joined(wide, wide_bias, 2, &to->gate_up);
+    if (r == 0)
+        r = send_joined(down, &from->bias_down, 1, &to->down);
+    return r;
+}
+
+static int send_embedding(struct se_backend *b)
+{
+    const struct se_matrix *w = &b->model->embed;
+    uint16_t *rows = se_mem_new((size_t)w->n_out * w->n_in, sizeof *rows);
+    int r = rows ? 0 : se_trace(-ENOMEM);
+    for (uint32_t n = 0; r == 0 && n < w->n_out; n++)
+        row_to_bf16(w, n, rows + (size_t)n * w->n_in);
+    if (r == 0)
+        r = send(rows, (size_t)w->n_out * w->n_in * sizeof *rows, &b->embed);
+    se_mem_free(rows);
+    return r;
+}
+
+int se_cuda_weights_open(struct se_backend *b)
+{
+    const struct se_model *model = b->model;
+    const struct se_matrix *const output[] = { &model->output };
+    const float *const none[] = { NULL };
+    b->layer = se_mem_zero(model->config.layers, sizeof *b->layer);
+    int r = b->layer ? 0 : se_trace(-ENOMEM);
+    if (r == 0)
+        r = send_embedding(b);
+    for (uint32_t i = 0; r == 0 && i < model->config.layers; i++)
+        r = send_layer(b, &model->layer[i], &b->layer[i]);
+    if (r == 0)
+        r = send_floats(model->norm, model->config.hidden, &b->norm);
+    if (r == 0)
+        r = send_joined(output, none, 1, &b->output);
+    return r;
+}
+
+static void free_matrix(struct se_cuda_matrix *w)
+{
+    se_gpu_free(w->packed);
+    se_gpu_free(w->bias);
+}
+
+void se_cuda_weights_close(struct se_backend *b)
+{
+    for (uint32_t i = 0; b->layer && i < b->model->config.layers; i++) {
+        struct se_cuda_layer *layer = &b->layer[i];
+        se_gpu_free(layer->norm_attn);
+        se_gpu_free(layer->norm_mlp);
+        se_gpu_free(layer->norm_q);
+        se_gpu_free(layer->norm_k);
+        free_matrix(&layer->qkv);
+        free_matrix(&layer->o);
+        free_matrix(&layer->gate_up);
+        free_matrix(&layer->down);
+    }
+    se_gpu_free(b->embed);
+    se_gpu_free(b->norm);
+    free_matrix(&b->output);
+    se_mem_free(b->layer);
+    b->layer = NULL;
+}
