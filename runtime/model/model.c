@@ -457,6 +457,7 @@ static int load(struct loader *l)
     if (r < 0)
         return r;
     model->dtype = model->layer[0].q.dtype;
+    model->scan = se_model_scan;
     count_bytes(l);
     return 0;
 }

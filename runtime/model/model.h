@@ -34,6 +34,8 @@ struct se_model {
     enum se_dtype dtype; /* of the matrices */
     size_t weight_b;     /* bytes of weights, mapped and converted */
     struct se_weights_memory *memory;
+    /* (optional) Looks for the weight that made a step fail: se_model_scan() of a folder's model. */
+    int (*scan)(const struct se_model *model);
 };
 
 struct se_model_options {

@@ -363,8 +363,8 @@ int se_step(struct se_engine *engine, struct se_part *part, uint32_t n_parts)
         r = engine->ops->forward(engine->backend, &batch);
     if (r) {
         drop_added(engine, part, n_added);
-        if (r == -EDOM)
-            se_model_scan(engine->model); /* names the weight that did it, where one did */
+        if (r == -EDOM && engine->model->scan)
+            engine->model->scan(engine->model); /* names the weight that did it, where one did */
         return r < 0 ? se_trace(r) : r;
     }
     return settle(engine, part, &batch);
