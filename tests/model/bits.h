@@ -16,7 +16,7 @@
 #include "runtime/model/backend.h"
 
 struct bits_case {
-    const struct se_model *model; /* a context of at least text + 64, and 256 */
+    const struct se_model *model; /* a context of 512 at least, and of text + 64 */
     const struct se_backend_ops *ops;
     struct se_pool *pool; /* of the engine that goes through the text; the truth has one thread */
     uint32_t text;        /* tokens */
