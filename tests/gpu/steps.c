@@ -162,7 +162,7 @@ static void close_bench(struct bench *b)
 /* One step, as a server makes it, and everything as it was before. */
 static int time_step(struct bench *b, int number, bool counts)
 {
-    static const struct se_sampling sampling = SE_SAMPLING_GREEDY;
+    static const struct se_sampling sampling = { .temp = 0, .top_p = 1 };
     const struct one_case *c = &cases[number];
     for (uint32_t i = 0; i < c->seqs; i++)
         b->part[i] = (struct se_part){ .seq = b->seq[i],
