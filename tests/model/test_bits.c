@@ -15,8 +15,8 @@
 #include "tests/model/gpu.h"
 #include "tests/model/tiny.h"
 
-enum { LEVELS = on_gpu ? 1 : 4, ROUNDS = on_gpu ? 1 : 3, CHECKED_LEAST = on_gpu ? 100 : 1000 };
-enum { KINDS = on_gpu ? 2 : 4, TEXT = on_gpu ? 48 : 72, BATCH = 64 };
+enum { LEVELS = on_gpu ? 1 : 4, ROUNDS = emulated ? 1 : 3, CHECKED_LEAST = on_gpu ? 100 : 1000 };
+enum { KINDS = emulated ? 2 : 4, TEXT = emulated ? 48 : 72, BATCH = 64 };
 
 struct world {
     struct se_rng rng;

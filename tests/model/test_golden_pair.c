@@ -17,9 +17,10 @@
 
 enum { IDS_MAX = 512 };
 static const double tolerance = on_gpu ? 3e-2 : 1e-4;
-enum { PROMPTS = on_gpu ? 1 : 8, TOKENS = on_gpu ? 8 : 64 };
+enum { PROMPTS = emulated ? 1 : 8, TOKENS = emulated ? 8 : 64 };
 
 static json_t *golden;
+static int ties; /* tokens that were not the golden one, and as good */
 
 struct subject {
     struct se_model *model;
@@ -63,6 +64,32 @@ static void compare_logits(const json_t *row, const float *ours, const char *nam
         fail_msg("%s: logits are off by %.2e", name, difference / largest);
 }
 
+/* Weights of 8 bits may tell two tokens apart that are nearly as likely, and tell them apart
+ * otherwise: the golden one is then behind by much less than logits may be off. */
+static void check_near_tie(struct subject *subject, uint32_t token, uint32_t golden_id,
+                           const char *name)
+{
+    const uint32_t path[] = { 0 }, vocab = subject->model->config.vocab;
+    float *logits = calloc(vocab, sizeof *logits);
+    double best = -INFINITY, largest = 0;
+    struct se_part part = {
+        .seq = subject->seq, .token = &token, .n_rows = 1, .want = SE_WANT_LOGITS, .logits = logits
+    };
+    se_seq_rewind(subject->seq, subject->seq->len - 1);
+    assert_int_equal(se_step(subject->engine, &part, 1), 0);
+    assert_int_equal(se_engine_commit(subject->engine, subject->seq, path, 1, NULL, 0), 0);
+    for (uint32_t i = 0; i < vocab; i++) {
+        best = fmax(best, (double)logits[i]);
+        largest = fmax(largest, fabs((double)logits[i]));
+    }
+    const double behind = (best - (double)logits[golden_id]) / largest;
+    if (!on_gpu || behind > tolerance / 10)
+        fail_msg("%s: the golden token is behind by %.2e", name, behind);
+    print_message("%s: the golden token is behind by %.1e, and is taken\n", name, behind);
+    ties++;
+    free(logits);
+}
+
 /* The prompt's last row, then one token at a time: each a tree of one node, verified. */
 static void check_prompt(struct subject *subject, const json_t *prompt, const char *name)
 {
@@ -101,8 +128,10 @@ static void check_prompt(struct subject *subject, const json_t *prompt, const ch
                                 .path = path };
         assert_int_equal(se_step(subject->engine, &part, 1), 0);
         assert_int_equal(part.n_path, 1);
-        assert_int_equal(part.bonus, json_integer_value(json_array_get(greedy, i)));
-        last = part.bonus;
+        const uint32_t right = (uint32_t)json_integer_value(json_array_get(greedy, i));
+        if (part.bonus != right)
+            check_near_tie(subject, last, right, name);
+        last = right;
     }
     assert_int_equal(subject->seq->len, n - 1 + TOKENS);
     se_seq_rewind(subject->seq, 0);
@@ -116,6 +145,7 @@ static void check_model(const char *name)
     assert_int_equal(json_array_size(prompts), 8);
     for (size_t i = 0; i < PROMPTS; i++)
         check_prompt(&subject, json_array_get(prompts, i), name);
+    assert_in_range(ties, 0, PROMPTS * TOKENS / 50);
     close_subject(&subject);
 }
 

@@ -603,7 +603,7 @@ static void the_text_does_not_depend_on_the_draft(void **state)
         uint32_t prompt[PROMPT], text[TEXT_LEN];
         draw_tokens(&rng, prompt, PROMPT);
         decode(&sampling[i], prompt, text);
-        for (int turn = 0; turn < (on_gpu ? 2 : 4); turn++)
+        for (int turn = 0; turn < (emulated ? 2 : 4); turn++)
             verify(&rng, &sampling[i], prompt, text);
     }
     assert_int_equal(se_kv_pages_free(kv), N_PAGES);
