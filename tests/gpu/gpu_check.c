@@ -7,6 +7,8 @@
  * --tiny: checks of the smallest sizes and no figures, for sanitizers; over the emulator of a GPU
  * it is always tiny. Exit status: 0 all checks have passed, 1 one has not, 2 not understood, 77
  * there is no GPU. */
+#include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +81,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "gpu_check: %s\n", se_err_text());
         return 1;
     }
+    /* Weights go to the device by way of large blocks, one after the other: without this each would
+     * be new pages of the system's. */
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
     report_number("seed", (double)options.size.seed);
     check_machine(&options.size, &machine);
     check_logits(&options.size);

@@ -18,8 +18,10 @@
 #include "tests/gpu/tap.h"
 
 enum { NODES = 33, DEEP = 6, PREFILL_MOST = 512 };
-/* Of the largest logit of a row: inputs of products have 8 bits on both sides, queries 11 here. */
-static const double tolerance = 3e-2;
+/* Of the largest logit of a row, any logit; and of all logits, in the root mean square. Inputs of
+ * products have 8 bits on both sides, and what one side rounds up the other may round down: a random
+ * model has nothing to make that good again, so that single rows stray. */
+static const double tolerance = 8e-2, tolerance_of_all = 2e-2;
 
 struct side {
     struct se_engine *engine;
@@ -35,7 +37,9 @@ struct pair {
     uint32_t text; /* before the tree */
     uint32_t token[NODES];
     int32_t parent[NODES];
-    double off; /* the largest difference over the largest logit of its row */
+    double off;     /* the largest difference over the largest logit of its row */
+    double off_all; /* sums of squares: of differences, of logits */
+    double all;
     uint32_t compared, clear;
     uint32_t longest; /* path */
 };
@@ -152,6 +156,8 @@ static int compare_row(struct pair *p, uint32_t row, bool *same)
             return se_fail(-EDOM, "row %u: a logit is not finite", row);
         largest = fmax(largest, fabs((double)cpu[i]));
         off = fmax(off, fabs((double)cpu[i] - (double)gpu[i]));
+        p->off_all += ((double)cpu[i] - (double)gpu[i]) * ((double)cpu[i] - (double)gpu[i]);
+        p->all += (double)cpu[i] * (double)cpu[i];
         second = fmax(second, fmin(best, (double)cpu[i]));
         best = fmax(best, (double)cpu[i]);
     }
@@ -228,6 +234,9 @@ static int check_shape(const struct check_size *size, const struct check_shape *
         r = open_side(&p->gpu, p, &tap_ops);
     if (r == 0)
         r = compare_trees(p, size->tiny ? 1 : 5);
+    p->off_all = sqrt(p->off_all / p->all);
+    if (r == 0 && p->off_all > tolerance_of_all)
+        r = se_fail(-ERANGE, "logits differ by %.2e, in the root mean square", p->off_all);
     if (r == 0 && p->clear == 0)
         r = se_fail(-ERANGE, "no row had a clear verdict");
     close_side(&p->cpu);
@@ -295,8 +304,8 @@ void check_logits(const struct check_size *size)
         snprintf(what, sizeof what, "logits: %s", shape[i].name);
         report_check(
             r, what,
-            "off by %.1e at most; %u of %u verdicts are clear, and equal; paths of up to %u",
-            pair.off, pair.clear, pair.compared, pair.longest);
+            "off by %.1e, %.1e at most; %u of %u verdicts are clear, and equal; paths to %u",
+            pair.off_all, pair.off, pair.clear, pair.compared, pair.longest);
     }
     report_check(check_not_a_number(size, &shape[0]), "a weight that is not a number",
                  "refused by both, plainly and replayed, and nothing is left of the step");

@@ -55,8 +55,7 @@ static int close_file(FILE *file, const char *what)
 
 int report_close(void)
 {
-    printf("\n");
-    for (int i = 0; i < report.n; i++)
+    for (int i = 0; i < report.n && !report.table; i++) /* a table has its own reader */
         print_row(stdout, &report.row[i]);
     if (report.json)
         fprintf(report.json, report.json_begun ? "\n}\n" : "{}\n");

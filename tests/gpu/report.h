@@ -10,8 +10,8 @@
 
 #include "runtime/base/hist.h"
 
-/* Rows also go to the end of the file `table` (what, value, goal, judgement, tabs between), and
- * samples to `json`; either may be NULL. */
+/* The table goes to the end of the file `table` (what, value, goal, judgement, tabs between), or
+ * when that is NULL to the end of what is printed; samples go to `json`, or nowhere. */
 int report_open(const char *table, const char *json);
 /* The table; 0 when no check has failed, otherwise 1. A file that cannot be written is a failure. */
 int report_close(void);
