@@ -7,18 +7,18 @@
  * A warp takes a chunk as scores (16 vectors times 16 keys), shares (2 ^ (score - largest so far))
  * and a mix (shares times 16 values), all in registers. Keys and values come in pieces of 16 bytes
  * to a lane, arranged by which lane takes which piece so that they are fragments as they are: no
- * shared memory and no barrier. The warps of a block ask for the same pieces, which the first
- * brings into the multiprocessor's cache. Sums of each split go to the workspace and are added by
- * a second kernel.
+ * barrier, and no shared memory but for what has no room in registers. The warps of a block ask
+ * for the same pieces, which the first brings into the multiprocessor's cache. Sums of each split
+ * go to the workspace and are added by a second kernel.
  *
  * Why the bits of a row do not depend on its batch, nor on where its history lies: splits begin at
  * fixed positions; a row goes through the chunks of a split in ascending order; position p is in
  * column p % 16 of its chunk always; and a vector's row of a fragment does not touch the others.
  * A chunk is taken together when all vectors of the warp find what they see of it in the same
  * slots: those below `plain`, or the part of them that a vector sees. Otherwise it is taken row by
- * row, gathered as this row has it, and what the visit makes of other vectors is thrown away. What
- * nobody sees is not read but taken as 0, and so is a chunk gone through row by row where one sees
- * a value that is no finite number and another does not: 0 times that would not be 0. */
+ * row, gathered as this row has it, and what the visit makes of other vectors is thrown away; so
+ * is one where a vector does not see a value that is no finite number and another may: 0 times
+ * that would not be 0. What nobody sees is not read but taken as 0. */
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/kernels.h"
 

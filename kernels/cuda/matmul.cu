@@ -257,8 +257,12 @@ static __device__ inline struct target target_of(const struct se_gpu_product *pr
 template <class WEIGHTS, uint32_t PANELS, uint32_t GROUPS, uint32_t OUT_WARPS, uint32_t ROW_WARPS>
 struct tile {
     static constexpr uint32_t threads = OUT_WARPS * ROW_WARPS * LANES;
-    static constexpr uint32_t at_once =
-        PANELS == 1 ? 512 / threads : 1; /* blocks, of 128 registers */
+    /* Blocks that the registers of a multiprocessor are to suffice for: as many as fit without
+     * spilling. */
+    static constexpr uint32_t warps_at_once = PANELS == 1 || (PANELS == 2 && GROUPS <= 6) ? 16
+                                              : PANELS == 2                               ? 12
+                                                                                          : 8;
+    static constexpr uint32_t at_once = warps_at_once * LANES / threads;
     static constexpr uint32_t outputs = OUT_WARPS * PANELS * PANEL;
     static constexpr uint32_t groups = ROW_WARPS * GROUPS;
     static constexpr uint32_t stage = SPLIT_SPANS / PANELS; /* spans */
