@@ -105,6 +105,7 @@ static int cuda_open(struct se_backend **out, const struct se_model *model,
     if (!b)
         return se_trace(-ENOMEM);
     b->model = model;
+    b->pool = options->pool;
     b->max_rows = bucket_of(options->max_rows);
     b->max_wanted = b->max_rows < SE_CUDA_WANTED_MAX ? b->max_rows : SE_CUDA_WANTED_MAX;
     b->n_pages = options->n_pages;
