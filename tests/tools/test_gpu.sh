@@ -37,7 +37,10 @@ server=$!
 left=3000
 until grep -q 'listening on' "$work/log"; do
     left=$((left - 1))
-    [ $left -gt 0 ] && kill -0 "$server" 2>/dev/null || { fault "no server: $(cat "$work/log")"; break; }
+    if [ $left -eq 0 ] || ! kill -0 "$server" 2>/dev/null; then
+        fault "no server: $(cat "$work/log")"
+        break
+    fi
     sleep 0.02
 done
 for how in '-T 0' '-T 0.8 -s 3'; do
