@@ -349,7 +349,7 @@ static int start(struct ranks *ranks, const struct se_model *model,
 static int ranks_open(struct se_backend **out, const struct se_model *model,
                       const struct se_engine_options *options)
 {
-    int r = se_split_check(model, options->tp);
+    int r = se_split_check(&model->config, model->dtype, options->tp);
     if (r == 0 && options->pool)
         r = se_fail(-EINVAL, "tp %u: ranks have threads of their own, and no pool", options->tp);
     if (r < 0)

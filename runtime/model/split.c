@@ -26,10 +26,10 @@ struct cut {
 
 /* What can be split. */
 
-static const char *fault_of(const struct se_model *model, uint32_t size, char *text, size_t text_b)
+static const char *fault_of(const struct se_config *c, enum se_dtype dtype, uint32_t size,
+                            char *text, size_t text_b)
 {
-    const struct se_config *c = &model->config;
-    const bool q8 = model->dtype == SE_DTYPE_Q8;
+    const bool q8 = dtype == SE_DTYPE_Q8;
     const uint32_t q = c->heads / size * c->head_dim;
     text[0] = '\0';
     if (c->kv_heads % size)
@@ -45,16 +45,16 @@ static const char *fault_of(const struct se_model *model, uint32_t size, char *t
     return text[0] ? text : NULL;
 }
 
-int se_split_check(const struct se_model *model, uint32_t size)
+int se_split_check(const struct se_config *config, enum se_dtype dtype, uint32_t size)
 {
     char fault[128], could[256] = "1", other[128];
     size_t used = 1;
     if (size < 1 || size > SE_COLLECTIVE_RANKS_MAX)
         return se_fail(-EINVAL, "%u ranks are not from 1 to %d", size, SE_COLLECTIVE_RANKS_MAX);
-    if (!fault_of(model, size, fault, sizeof fault))
+    if (!fault_of(config, dtype, size, fault, sizeof fault))
         return 0;
     for (uint32_t n = 2; n <= SE_COLLECTIVE_RANKS_MAX && used < sizeof could; n++) {
-        if (!fault_of(model, n, other, sizeof other))
+        if (!fault_of(config, dtype, n, other, sizeof other))
             used += (size_t)snprintf(could + used, sizeof could - used, ", %u", n);
     }
     return se_fail(-EINVAL, "%u ranks cannot share %s; this model can be split among %s", size,
@@ -229,7 +229,7 @@ static void take_all(struct split *split, const struct se_model *whole, uint32_t
 
 int se_split_new(struct se_model **out, const struct se_model *whole, uint32_t rank, uint32_t size)
 {
-    int r = se_split_check(whole, size);
+    int r = se_split_check(&whole->config, whole->dtype, size);
     if (r < 0)
         return se_trace(r);
     struct split *split = se_mem_zero(1, sizeof *split);

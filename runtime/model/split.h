@@ -19,9 +19,9 @@
 
 #include "runtime/model/model.h"
 
-/* Whether a model can be split among so many ranks. 0, or -EINVAL with a sentence that names
- * what cannot, and the numbers that could. */
-int se_split_check(const struct se_model *model, uint32_t size);
+/* Whether a model with matrices of a dtype (all but SE_DTYPE_Q8 are alike) can be split among so
+ * many ranks. 0, or -EINVAL with a sentence that names what cannot, and the numbers that could. */
+int se_split_check(const struct se_config *config, enum se_dtype dtype, uint32_t size);
 
 /* The part of a rank, as a model of its own: config says its heads, kv_heads and mlp, and
  * output.n_out its tokens (some ranks of a small vocabulary have none); all else, config.vocab
