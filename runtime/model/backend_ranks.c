@@ -51,6 +51,7 @@ struct ranks {
     char text[TEXT_B];
     uint32_t *order;
     size_t order_cap;
+    bool gone; /* the group was given up, and nobody hears a farewell */
 };
 
 /* Orders: a head, and behind it so many numbers. */
@@ -298,7 +299,7 @@ static void part_from_ranks(struct ranks *ranks)
     struct se_collective *group = ranks->own.group;
     struct head head = { .order = LEAVE };
     const uint64_t until = se_clock_ns() + LEAVE_NS;
-    if (group) {
+    if (group && !ranks->gone) {
         group->deadline_ns = LEAVE_NS;
         group->ops->broadcast(group, &head, sizeof head);
     }
@@ -424,6 +425,12 @@ static int pack_batch(struct ranks *ranks, const struct se_batch *batch, struct 
     return 0;
 }
 
+static void give_up(struct ranks *ranks)
+{
+    ranks->own.group->ops->give_up(ranks->own.group, se_err_text());
+    ranks->gone = true;
+}
+
 static int ranks_forward(struct se_backend *backend, const struct se_batch *batch)
 {
     struct ranks *ranks = ranks_of(backend);
@@ -437,7 +444,7 @@ static int ranks_forward(struct se_backend *backend, const struct se_batch *batc
     /* A logit that is not finite is no fault of the ranks'; after anything else they no longer
      * know what this one does. */
     if (r < 0 && r != -EDOM)
-        ranks->own.group->ops->give_up(ranks->own.group, se_err_text());
+        give_up(ranks);
     return r;
 }
 
@@ -454,7 +461,7 @@ static void ranks_move(struct se_backend *backend, const struct se_kv_move *move
         r = send_order(ranks, &head);
     }
     if (r < 0)
-        ranks->own.group->ops->give_up(ranks->own.group, se_err_text());
+        give_up(ranks);
     else
         se_backend_cpu.move(ranks->own.cpu, move, n);
 }

@@ -97,6 +97,7 @@ enum se_dtype se_engine_kv_dtype(const struct se_model *model);
 
 /* 0; SE_KV_FULL; -EINVAL (too many rows, an id beyond the vocabulary, a sequence twice, a
  * parent out of order), -ERANGE (a position beyond the context), -EDOM (no finite logit).
+ * -EIO: what computes has failed for good, and will say so from now on.
  * On anything but 0 every sequence is as it was before the call. */
 int se_step(struct se_engine *engine, struct se_part *part, uint32_t n_parts);
 

@@ -25,7 +25,7 @@
 #include "tests/model/gpu.h"
 #include "tests/model/tiny.h"
 
-enum { LEVELS = on_gpu ? 1 : 4, ROUNDS = on_gpu ? 1 : 3, CHECKED_LEAST = on_gpu ? 100 : 1000 };
+enum { LEVELS = on_gpu ? 1 : 4, ROUNDS = on_gpu ? 1 : 3, CHECKED_LEAST = on_gpu ? 30 : 1000 };
 enum {
     KINDS = on_gpu ? 2 : 4,
     TEXT = on_gpu ? 48 : 72,
