@@ -140,7 +140,7 @@ static void note_facts(struct se_host *host)
     f->kv = se_dtype_name(se_engine_kv_dtype(model));
     f->config = &model->config;
     f->weight_b = model->weight_b;
-    f->threads = se_pool_threads(host->rig.pool);
+    f->threads = host->rig.threads * host->rig.tp;
     f->identity = se_identity(model);
 }
 

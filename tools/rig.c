@@ -6,6 +6,8 @@
 #include "kernels/attend.h"
 #include "runtime/base/cpu.h"
 #include "runtime/model/backend.h"
+#include "runtime/model/config.h"
+#include "runtime/model/split.h"
 #include "tools/interrupt.h"
 #include "tools/outcome.h"
 #include "tools/progress.h"
@@ -15,12 +17,31 @@ static void show_conversion(void *context, size_t done_b, size_t total_b)
     se_progress_at(context, done_b, total_b);
 }
 
+/* Before anything is converted. */
+static int check_ranks(const char *dir, const struct se_rig_options *options)
+{
+    struct se_config config;
+    if (options->tp <= 1)
+        return 0;
+    int r = se_config_read(&config, dir);
+    if (r < 0)
+        return se_trace(r);
+    const enum se_dtype dtype = options->weights == SE_WEIGHTS_Q8 ? SE_DTYPE_Q8 : SE_DTYPE_F32;
+    r = se_split_check(&config, dtype, (uint32_t)options->tp);
+    return r < 0 ? se_fail(r, "--tp %" PRIu64 ": %s: %s", options->tp, dir, se_err_text()) : 0;
+}
+
 int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options *options,
                 struct se_pool *shared)
 {
     *rig = (struct se_rig){ .dir = dir, .pool = shared, .pool_shared = shared != NULL };
-    uint32_t threads = options->threads ? (uint32_t)options->threads : se_cpu_count();
+    const uint32_t all = se_cpu_count(),
+                   threads = options->threads ? (uint32_t)options->threads : all;
+    rig->tp = options->tp > 1 ? (uint32_t)options->tp : 1;
+    rig->threads = options->threads ? threads : all > rig->tp ? all / rig->tp : 1;
     int r = se_backend_read(options->backend, &rig->backend, &rig->device);
+    if (r == 0)
+        r = check_ranks(dir, options);
     if (r == 0 && !shared)
         r = se_pool_new(&rig->pool, threads, false);
     if (r < 0)
@@ -43,9 +64,16 @@ int se_rig_start(struct se_rig *rig, uint32_t max_rows, uint32_t n_seqs, uint32_
     if (pages == 0 || pages > UINT32_MAX)
         return se_fail(-ERANGE, "%" PRIu32 " sequences of %" PRIu32 " tokens are too many", n_seqs,
                        slots);
+    if (rig->tp > 1) { /* what is forked has one thread, and makes others then */
+        if (!rig->pool_shared)
+            se_pool_free(rig->pool);
+        rig->pool = NULL;
+    }
     struct se_engine_options options = { .backend = rig->backend,
                                          .device = rig->device,
                                          .pool = rig->pool,
+                                         .tp = rig->tp,
+                                         .rank_threads = rig->threads,
                                          .max_rows = max_rows,
                                          .n_pages = (uint32_t)pages,
                                          .kv_dtype = se_engine_kv_dtype(rig->model) };

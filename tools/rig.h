@@ -3,7 +3,8 @@
  *
  * In two strides, so that a program can look at the model before it says how much room its
  * sequences need. A program may have several, each stepped by one thread; those that share a
- * pool are all stepped by the thread that owns it. */
+ * pool are all stepped by the thread that owns it. One whose model several ranks share is to be
+ * started before the program has threads, but for those of its own pool. */
 #ifndef SE_TOOLS_RIG_H
 #define SE_TOOLS_RIG_H
 
@@ -17,8 +18,10 @@ enum { SE_RIG_ROWS = 64 }; /* rows of a prompt that go through the model togethe
 
 struct se_rig {
     const char *dir;
-    struct se_pool *pool;
-    bool pool_shared; /* with whoever lent it; otherwise it is ours */
+    struct se_pool *pool; /* NULL once ranks with threads of their own are started */
+    bool pool_shared;     /* with whoever lent it; otherwise it is ours */
+    uint32_t tp;          /* ranks */
+    uint32_t threads;     /* that compute, of each rank */
     struct se_model *model;
     struct se_engine *engine;
     enum se_backend_kind backend;

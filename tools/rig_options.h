@@ -14,6 +14,7 @@ struct se_rig_options {
     int weights;         /* enum se_weights */
     bool preload;        /* copy what could stay mapped */
     const char *backend; /* as se_backend_read() */
+    uint64_t tp;         /* ranks; 0 as 1 */
 };
 
 /* Rows for the options of a program or verb: a struct of this type, whose member is a struct
@@ -39,9 +40,18 @@ struct se_rig_options {
         "backend", 0, SE_CONF_TEXT, offsetof(type, member.backend), "auto", 0, 0, \
             "auto|cpu|cuda[:DEVICE]", "what computes; auto: a GPU where there is one" \
     }
+#define SE_RIG_TP_ROW(type, member) \
+    { \
+        "tp", 0, SE_CONF_UINT, offsetof(type, member.tp), "1", 1, 64, "N", \
+            "processes that share a model, each with a part of the weights and with the threads " \
+            "of --threads; 0 there: with its share of the processors" \
+    }
 
-#define SE_RIG_OPTION_ROWS(type, member) \
+/* For a model that nobody would share among processes, such as a draft. */
+#define SE_RIG_SMALL_ROWS(type, member) \
     SE_RIG_THREADS_ROW(type, member), SE_RIG_WEIGHTS_ROW("weights", 'w', type, member), \
         SE_RIG_PRELOAD_ROW(type, member), SE_RIG_BACKEND_ROW(type, member)
+#define SE_RIG_OPTION_ROWS(type, member) \
+    SE_RIG_SMALL_ROWS(type, member), SE_RIG_TP_ROW(type, member)
 
 #endif

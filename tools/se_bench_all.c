@@ -377,6 +377,7 @@ static const struct se_conf_row rows[] = {
     SE_RIG_WEIGHTS_ROW("weights", 0, struct options, rig),
     SE_RIG_PRELOAD_ROW(struct options, rig),
     SE_RIG_BACKEND_ROW(struct options, rig),
+    SE_RIG_TP_ROW(struct options, rig),
 };
 static struct options chosen;
 

@@ -35,6 +35,9 @@ const struct se_conf_row se_run_rows[] = {
     SE_RIG_WEIGHTS_ROW("target-weights", 0, struct se_run_options, target),
     { "target-preload", 0, SE_CONF_FLAG, AT(target.preload), NULL, 0, 0, NULL,
       "--preload for the target, with --local" },
+    { "tp", 0, SE_CONF_UINT, AT(target.tp), "1", 1, 64, "N",
+      "processes that share the target, with --local: each has a part of the weights, and the "
+      "threads of --target-threads; 0 there: its share of the processors" },
     { "tokenizer", 0, SE_CONF_TEXT, AT(tokenizer), NULL, 0, 0, "DIR",
       "folder with the target's tokenizer; without it that of --model or --draft" },
     { "context", 0, SE_CONF_UINT, AT(context), "0", 0, 2147483647.0, "N",
@@ -86,7 +89,7 @@ const struct se_conf_row se_run_rows[] = {
     { "draft", 'd', SE_CONF_TEXT, AT(draft), NULL, 0, 0, "DIR",
       "folder of the draft model; \"ngram\": guess from the text itself; without it nobody drafts, "
       "and the target goes on alone" },
-    SE_RIG_OPTION_ROWS(struct se_run_options, rig),
+    SE_RIG_SMALL_ROWS(struct se_run_options, rig),
     { "ngram-len", 0, SE_CONF_UINT, AT(ngram), "4", 1, 64, "N",
       "tokens that --draft ngram looks for, at most" },
     { "shape", 0, SE_CONF_CHOICE, AT(shape), "learned", 0, 0, "learned|published",

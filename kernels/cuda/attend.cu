@@ -7,18 +7,18 @@
  * A warp takes a chunk as scores (16 vectors times 16 keys), shares (2 ^ (score - largest so far))
  * and a mix (shares times 16 values), all in registers. Keys and values come in pieces of 16 bytes
  * to a lane, arranged by which lane takes which piece so that they are fragments as they are: no
- * shared memory and no barrier. The warps of a block ask for the same pieces, which the first
- * brings into the multiprocessor's cache. Sums of each split go to the workspace and are added by
- * a second kernel.
+ * barrier, and no shared memory but for what has no room in registers. The warps of a block ask
+ * for the same pieces, which the first brings into the multiprocessor's cache. Sums of each split
+ * go to the workspace and are added by a second kernel.
  *
  * Why the bits of a row do not depend on its batch, nor on where its history lies: splits begin at
  * fixed positions; a row goes through the chunks of a split in ascending order; position p is in
  * column p % 16 of its chunk always; and a vector's row of a fragment does not touch the others.
  * A chunk is taken together when all vectors of the warp find what they see of it in the same
  * slots: those below `plain`, or the part of them that a vector sees. Otherwise it is taken row by
- * row, gathered as this row has it, and what the visit makes of other vectors is thrown away. What
- * nobody sees is not read but taken as 0, and so is a chunk gone through row by row where one sees
- * a value that is no finite number and another does not: 0 times that would not be 0. */
+ * row, gathered as this row has it, and what the visit makes of other vectors is thrown away; so
+ * is one where a vector does not see a value that is no finite number and another may: 0 times
+ * that would not be 0. What nobody sees is not read but taken as 0. */
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/kernels.h"
 
@@ -100,20 +100,23 @@ static __device__ inline void view_init(struct view *view, const struct se_gpu_i
 
 /* ---- pieces of keys, values and queries */
 
-/* Eight numbers of a vector from `at` on; 0 beyond its end, or where there is none. */
-template <bool WHOLE_PIECES>
+/* What is known of a vector's length: it fills all spans; it is whole pieces; it is even. */
+enum width { FULL, PIECES, PAIRS };
+
+/* Eight numbers of a vector from `at` on; 0 beyond its end. */
+template <uint32_t WIDTH>
 static __device__ inline struct se_gpu_quad piece(const uint16_t *vector, uint32_t at, uint32_t dim)
 {
     struct se_gpu_quad quad = { 0, 0, 0, 0 };
-    if (vector == NULL || at >= dim)
-        return quad;
-    if (WHOLE_PIECES)
+    if (WIDTH == FULL || (WIDTH == PIECES && at < dim))
         return *(const struct se_gpu_quad *)(vector + at);
-    const uint32_t *pair = (const uint32_t *)(vector + at); /* dim is even */
-    quad.a = pair[0];
-    quad.b = at + 2 < dim ? pair[1] : 0;
-    quad.c = at + 4 < dim ? pair[2] : 0;
-    quad.d = at + 6 < dim ? pair[3] : 0;
+    const uint32_t *pair = (const uint32_t *)(vector + at);
+    if (WIDTH == PAIRS) {
+        quad.a = at < dim ? pair[0] : 0;
+        quad.b = at + 2 < dim ? pair[1] : 0;
+        quad.c = at + 4 < dim ? pair[2] : 0;
+        quad.d = at + 6 < dim ? pair[3] : 0;
+    }
     return quad;
 }
 
@@ -167,8 +170,13 @@ static __device__ inline struct places places_of(const struct attention *a, cons
  * one product, the second into the next. Of a value they take pieces 64 at a time: number j of
  * lane's piece is in column lane / 4 of product j, so that what a lane has of a mix is pieces of
  * eight again. */
-template <uint32_t SPANS, bool WHOLE_PIECES>
+template <uint32_t SPANS, uint32_t WIDTH>
 struct fragments {
+    /* Long vectors leave no registers for the queries; they wait in shared memory, each lane's
+     * own apart from the others'. */
+    static constexpr bool holds_queries = SPANS <= 2;
+    static constexpr uint32_t kept = holds_queries ? 1 : WARPS * SPANS * 4 * LANES;
+
     struct keys { /* or queries: of two positions, or vectors */
         struct se_gpu_quad quad[SPANS * 2][2];
     };
@@ -180,27 +188,34 @@ struct fragments {
         float mix[SPANS * 8][4];
     };
 
-    static __device__ inline void load(const uint16_t *const vector[2], uint32_t dim,
+    /* `all` are there, or some are NULL and taken as 0. */
+    static __device__ inline void load(const uint16_t *const vector[2], bool all, uint32_t dim,
                                        struct keys *keys)
     {
         SE_UNROLL
         for (uint32_t i = 0; i < SPANS * 2; i++) {
             SE_UNROLL
-            for (uint32_t j = 0; j < 2; j++)
-                keys->quad[i][j] =
-                    piece<WHOLE_PIECES>(vector[j], i * KEY_SPAN + lane_of() % 4 * 8, dim);
+            for (uint32_t j = 0; j < 2; j++) {
+                keys->quad[i][j] = se_gpu_quad();
+                if (all || vector[j])
+                    keys->quad[i][j] =
+                        piece<WIDTH>(vector[j], i * KEY_SPAN + lane_of() % 4 * 8, dim);
+            }
         }
     }
 
-    static __device__ inline void load(const uint16_t *const vector[4], uint32_t dim,
+    static __device__ inline void load(const uint16_t *const vector[4], bool all, uint32_t dim,
                                        struct values *values)
     {
         SE_UNROLL
         for (uint32_t i = 0; i < SPANS; i++) {
             SE_UNROLL
-            for (uint32_t j = 0; j < 4; j++)
-                values->quad[i][j] =
-                    piece<WHOLE_PIECES>(vector[j], i * VALUE_SPAN + lane_of() / 4 * 8, dim);
+            for (uint32_t j = 0; j < 4; j++) {
+                values->quad[i][j] = se_gpu_quad();
+                if (all || vector[j])
+                    values->quad[i][j] =
+                        piece<WIDTH>(vector[j], i * VALUE_SPAN + lane_of() / 4 * 8, dim);
+            }
         }
     }
 
@@ -213,7 +228,26 @@ struct fragments {
             vector[i] = view->seen[i] == 0
                             ? NULL
                             : a->q + ((size_t)view->row[i] * a->heads + view->head[i]) * a->dim;
-        load(vector, a->dim, queries);
+        load(vector, false, a->dim, queries);
+    }
+
+    static __device__ inline void keep(const struct keys *queries,
+                                       SE_SHARED_POINTER(struct se_gpu_quad) own)
+    {
+        SE_UNROLL
+        for (uint32_t i = 0; i < SPANS * 4 && !holds_queries; i++)
+            own[i * WARPS * LANES + threadIdx.x] = queries->quad[i / 2][i % 2];
+    }
+
+    static __device__ inline void fetch(SE_SHARED_POINTER(struct se_gpu_quad) own,
+                                        struct keys *queries)
+    {
+        if (holds_queries)
+            return;
+        __syncwarp(); /* so that the compiler does not fetch them once for all */
+        SE_UNROLL
+        for (uint32_t i = 0; i < SPANS * 4; i++)
+            queries->quad[i / 2][i % 2] = own[i * WARPS * LANES + threadIdx.x];
     }
 
     /* score[i]: of the positions i * 8 + lane % 4 * 2 and the next; of one vector, the other. */
@@ -273,10 +307,22 @@ struct fragments {
         }
     }
 
-    /* Adds the values; of a vector that is not to `count`, the mix stays what it was. */
+    /* To scale by 1 changes nothing, and is what there is to do most of the time. */
+    static __device__ inline void rescale(struct sums *sums, const float scale[2])
+    {
+        if (!__any_sync(0xffffffff, scale[0] != 1.0f || scale[1] != 1.0f))
+            return;
+        SE_UNROLL
+        for (uint32_t j = 0; j < SPANS * 8; j++) {
+            SE_UNROLL
+            for (uint32_t i = 0; i < 4; i++)
+                sums->mix[j][i] *= scale[i / 2];
+        }
+    }
+
+    /* Adds the values; of a vector that does not count, the mix stays what it was. */
     static __device__ inline void add(struct sums *sums, const struct values *values,
-                                      const uint32_t shares[4], const float scale[2],
-                                      const bool counts[2])
+                                      const uint32_t shares[4], const bool counts[2])
     {
         SE_UNROLL
         for (uint32_t j = 0; j < SPANS * 8; j++) {
@@ -289,7 +335,7 @@ struct fragments {
                           : j % 8 / 2 == 1 ? quad[i].b
                           : j % 8 / 2 == 2 ? quad[i].c
                                            : quad[i].d;
-                mix[i] = sums->mix[j][i] * scale[i / 2];
+                mix[i] = sums->mix[j][i];
             }
             SE_UNROLL
             for (uint32_t i = 0; i < 2; i++)
@@ -350,14 +396,15 @@ struct fragments {
 
 /* Chunks [from, to) that all vectors see whole: the next one's keys are on their way while this
  * one's values are, where there are registers enough. */
-template <uint32_t SPANS, bool WHOLE_PIECES>
+template <uint32_t SPANS, uint32_t WIDTH>
 static __device__ inline void take_whole(const struct se_gpu_input *in, const struct attention *a,
                                          const struct view *view, uint32_t from, uint32_t to,
-                                         const struct fragments<SPANS, WHOLE_PIECES>::keys *queries,
-                                         struct fragments<SPANS, WHOLE_PIECES>::sums *sums)
+                                         SE_SHARED_POINTER(struct se_gpu_quad) own,
+                                         typename fragments<SPANS, WIDTH>::keys *queries,
+                                         typename fragments<SPANS, WIDTH>::sums *sums)
 {
-    using kind = fragments<SPANS, WHOLE_PIECES>;
-    constexpr bool ahead = SPANS <= 2;
+    using kind = fragments<SPANS, WIDTH>;
+    constexpr bool ahead = kind::holds_queries;
     const uint32_t limit[2] = { UINT32_MAX, UINT32_MAX };
     const bool counts[2] = { true, true };
     typename kind::keys keys = {};
@@ -371,21 +418,23 @@ static __device__ inline void take_whole(const struct se_gpu_input *in, const st
         }
         if (!ahead || chunk == from) {
             places = places_in(a, view, __shfl_sync(0xffffffff, page, (int)(chunk - listed)));
-            kind::load(places.key, a->dim, &keys);
+            kind::load(places.key, true, a->dim, &keys);
         }
         float score[2][4], scale[2];
         uint32_t shares[4];
-        kind::load(places.value, a->dim, &values);
+        kind::load(places.value, true, a->dim, &values);
+        kind::fetch(own, queries);
         kind::score(queries, &keys, score);
         if (ahead && chunk + 1 < to) {
             uint32_t next = __shfl_sync(0xffffffff, page, (int)(chunk + 1 - listed) % LANES);
             if (chunk + 1 == listed + LANES)
                 next = in->page[view->first_page + chunk + 1];
             places = places_in(a, view, next);
-            kind::load(places.key, a->dim, &keys);
+            kind::load(places.key, true, a->dim, &keys);
         }
         kind::share(a, sums, score, chunk * CHUNK, limit, shares, scale);
-        kind::add(sums, &values, shares, scale, counts);
+        kind::rescale(sums, scale);
+        kind::add(sums, &values, shares, counts);
     }
 }
 
@@ -404,7 +453,7 @@ static __device__ inline uint32_t place_of(const struct se_gpu_input *in, const 
 }
 
 /* Whether all that is seen of a chunk lies in its own slots, and is finite. */
-template <uint32_t SPANS, bool WHOLE_PIECES>
+template <uint32_t SPANS, uint32_t WIDTH>
 static __device__ inline bool is_common(const struct se_gpu_input *in, const struct attention *a,
                                         const struct view *view, uint32_t first)
 {
@@ -415,21 +464,22 @@ static __device__ inline bool is_common(const struct se_gpu_input *in, const str
             own && (view->seen[v] <= first || min(view->seen[v], first + CHUNK) <= view->plain[v]);
     if (!__all_sync(0xffffffff, own))
         return false;
-    typename fragments<SPANS, WHOLE_PIECES>::values values;
+    typename fragments<SPANS, WIDTH>::values values;
     struct places places = places_of(a, view, place_of(in, view, first, NULL));
-    fragments<SPANS, WHOLE_PIECES>::load(places.value, a->dim, &values);
-    return fragments<SPANS, WHOLE_PIECES>::is_finite(&values);
+    fragments<SPANS, WIDTH>::load(places.value, false, a->dim, &values);
+    return fragments<SPANS, WIDTH>::is_finite(&values);
 }
 
 /* A chunk that not all vectors see whole and alike. */
-template <uint32_t SPANS, bool WHOLE_PIECES>
+template <uint32_t SPANS, uint32_t WIDTH>
 static __device__ inline void take_apart(const struct se_gpu_input *in, const struct attention *a,
                                          const struct view *view, uint32_t first,
-                                         const struct fragments<SPANS, WHOLE_PIECES>::keys *queries,
-                                         struct fragments<SPANS, WHOLE_PIECES>::sums *sums)
+                                         SE_SHARED_POINTER(struct se_gpu_quad) own,
+                                         typename fragments<SPANS, WIDTH>::keys *queries,
+                                         typename fragments<SPANS, WIDTH>::sums *sums)
 {
-    using kind = fragments<SPANS, WHOLE_PIECES>;
-    const bool common = is_common<SPANS, WHOLE_PIECES>(in, a, view, first);
+    using kind = fragments<SPANS, WIDTH>;
+    const bool common = is_common<SPANS, WIDTH>(in, a, view, first);
     const uint32_t visits = common ? 1 : view->rows;
     for (uint32_t visit = 0; visit < visits; visit++) {
         const uint32_t number = view->first_row + visit;
@@ -447,21 +497,24 @@ static __device__ inline void take_apart(const struct se_gpu_input *in, const st
             counts[v] = limit[v] > first;
         }
         struct places places = places_of(a, view, place_of(in, view, first, row));
-        kind::load(places.key, a->dim, &keys);
-        kind::load(places.value, a->dim, &values);
+        kind::load(places.key, false, a->dim, &keys);
+        kind::load(places.value, false, a->dim, &values);
+        kind::fetch(own, queries);
         kind::score(queries, &keys, score);
         kind::share(a, sums, score, first, limit, shares, scale);
-        kind::add(sums, &values, shares, scale, counts);
+        kind::rescale(sums, scale);
+        kind::add(sums, &values, shares, counts);
     }
 }
 
 /* Tiles and kv heads are dealt to the blocks; where these are more, several share one and take
  * its splits in turn. */
-template <uint32_t SPANS, bool WHOLE_PIECES>
+template <uint32_t SPANS, uint32_t WIDTH>
 __global__ void __launch_bounds__(WARPS *LANES)
     attend_splits(const struct se_gpu_input *in, const struct attention a)
 {
-    using kind = fragments<SPANS, WHOLE_PIECES>;
+    using kind = fragments<SPANS, WIDTH>;
+    SE_SHARED_ARRAY(struct se_gpu_quad, own, kind::kept);
     const uint32_t n_tiles = in->n_tiles, n = n_tiles * a.kv_heads;
     const uint32_t workers = n > 0 && gridDim.x > n ? gridDim.x / n : 1;
     for (uint32_t item = blockIdx.x; item < n * workers; item += gridDim.x) {
@@ -469,17 +522,18 @@ __global__ void __launch_bounds__(WARPS *LANES)
         typename kind::keys queries;
         view_init(&view, in, &a, item % n_tiles, item / n_tiles % a.kv_heads);
         kind::load_queries(&a, &view, &queries);
+        kind::keep(&queries, own);
         for (uint32_t split = item / n; split * a.split < view.most; split += workers) {
             const uint32_t begin = split * a.split, end = min(begin + a.split, view.most);
             const uint32_t whole = min(view.whole, end) / CHUNK;
             uint32_t chunk = begin / CHUNK;
             typename kind::sums sums = { { -INFINITY, -INFINITY }, { 0, 0 }, { { 0 } } };
             if (chunk < whole) {
-                take_whole<SPANS, WHOLE_PIECES>(in, &a, &view, chunk, whole, &queries, &sums);
+                take_whole<SPANS, WIDTH>(in, &a, &view, chunk, whole, own, &queries, &sums);
                 chunk = whole;
             }
             for (; chunk * CHUNK < end; chunk++)
-                take_apart<SPANS, WHOLE_PIECES>(in, &a, &view, chunk * CHUNK, &queries, &sums);
+                take_apart<SPANS, WIDTH>(in, &a, &view, chunk * CHUNK, own, &queries, &sums);
             kind::put(&a, &view, split, &sums);
         }
     }
@@ -553,13 +607,14 @@ typedef void splits_fn(const struct se_gpu_input *in, const struct attention a);
 
 static splits_fn *splits_for(uint32_t dim)
 {
-    static splits_fn *const fn[2][4] = {
-        { attend_splits<1, false>, attend_splits<2, false>, attend_splits<3, false>,
-          attend_splits<4, false> },
-        { attend_splits<1, true>, attend_splits<2, true>, attend_splits<3, true>,
-          attend_splits<4, true> },
+    static splits_fn *const fn[][3] = {
+        { attend_splits<1, FULL>, attend_splits<1, PIECES>, attend_splits<1, PAIRS> },
+        { attend_splits<2, FULL>, attend_splits<2, PIECES>, attend_splits<2, PAIRS> },
+        { attend_splits<3, FULL>, attend_splits<3, PIECES>, attend_splits<3, PAIRS> },
+        { attend_splits<4, FULL>, attend_splits<4, PIECES>, attend_splits<4, PAIRS> },
     };
-    return fn[dim % 8 == 0][(dim - 1) / VALUE_SPAN];
+    enum width width = dim % VALUE_SPAN == 0 ? FULL : dim % 8 == 0 ? PIECES : PAIRS;
+    return fn[(dim - 1) / VALUE_SPAN][width];
 }
 
 void se_gpu_attend(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,

@@ -47,12 +47,20 @@ void se_gpu_norm_wanted(se_gpu_stream stream, const struct se_gpu_input *in, uin
 size_t se_gpu_matrix_size(uint32_t n_out, uint32_t n_in);
 void se_gpu_matrix_pack(const uint16_t *bf16, uint32_t n_out, uint32_t n_in, void *packed);
 
+/* The same of 8-bit weights, packed as kernels/matmul.h has them (struct se_matrix: data, scale).
+ * What is multiplied is q times scale, rounded to bf16. */
+size_t se_gpu_matrix_q8_size(uint32_t n_out, uint32_t n_in);
+void se_gpu_matrix_q8_pack(const uint8_t *data, const uint16_t *scale, uint32_t n_out,
+                           uint32_t n_in, void *packed);
+
+enum se_gpu_store { SE_GPU_BF16, SE_GPU_Q8, SE_GPU_STORES };
 enum se_gpu_rows { SE_GPU_ALL_ROWS, SE_GPU_WANTED_ROWS }; /* n_rows of them, or n_wanted */
 
 enum { SE_GPU_ARRIVALS = 120 };
 
 struct se_gpu_product {
     const void *matrix; /* packed */
+    enum se_gpu_store store;
     uint32_t n_out, n_in;
     const float *bias; /* or NULL */
     const uint16_t *x; /* bf16, n_in to a row; 16 bytes aligned */

@@ -3,6 +3,7 @@
  *
  *   matrix   panels of 16 outputs, 32 inputs at a time, as fragments: a warp reads a kilobyte of
  *            consecutive bytes straight into its registers, each byte once to a tile of rows
+ *            (of 8-bit weights, half a kilobyte and 32 bytes of scales, made bf16 there)
  *   rows     32 inputs of 8 rows are 512 bytes; the rows of a tile go through shared memory, whence
  *            all warps of the block take them
  *
@@ -28,6 +29,7 @@ enum {
     GROUP = 8,       /* rows of a fragment */
     SPLIT_SPANS = 4, /* a split is of a multiple of it, so that no stage lies across two */
     SPLIT_LEAST = 8, /* spans */
+    Q8_SPAN_B = 544, /* a panel's 32 inputs, and 16 scales */
     BLOCK_OUT = 64,  /* outputs of the narrowest block */
     BLOCKS = 528,    /* such blocks that keep a large GPU reading: four to a multiprocessor */
     ENOUGH = SE_GPU_ARRIVALS, /* blocks of any kind that are left whole */
@@ -83,6 +85,103 @@ void se_gpu_matrix_pack(const uint16_t *bf16, uint32_t n_out, uint32_t n_in, voi
         }
     }
 }
+
+/* Of an output's four weights from input `at` on, a multiple of 4, in the panels of 64 outputs that
+ * kernels/matmul.h has; zeroes beyond the last. */
+static uint32_t four_of(const uint8_t *data, uint32_t n_out, uint32_t n_in, uint32_t out,
+                        uint32_t at)
+{
+    const uint32_t first = out / 64 * 64, left = over(n_out - first, PANEL) * PANEL;
+    const size_t width = left < 64 ? left : 64;
+    uint32_t four;
+    memcpy(&four, data + (size_t)first * over(n_in, SPAN) * SPAN + (at / 4 * width + out % 64) * 4,
+           sizeof four);
+    return four;
+}
+
+static uint32_t scale_of(const uint16_t *scale, uint32_t n_out, uint32_t n_in, uint32_t out,
+                         uint32_t span)
+{
+    const uint32_t first = out / 64 * 64, left = over(n_out - first, PANEL) * PANEL;
+    const size_t width = left < 64 ? left : 64;
+    return scale[(size_t)first * over(n_in, SPAN) + span * width + out % 64];
+}
+
+size_t se_gpu_matrix_q8_size(uint32_t n_out, uint32_t n_in)
+{
+    return (size_t)over(n_out, PANEL) * over(n_in, SPAN) * Q8_SPAN_B;
+}
+
+void se_gpu_matrix_q8_pack(const uint8_t *data, const uint16_t *scale, uint32_t n_out,
+                           uint32_t n_in, void *packed)
+{
+    uint32_t *to = (uint32_t *)packed;
+    for (uint32_t first = 0; first < n_out; first += PANEL) {
+        for (uint32_t span = 0; span < over(n_in, SPAN); span++) {
+            for (uint32_t i = 0; i < 4 * LANES; i++)
+                *to++ = four_of(data, n_out, n_in, first + i / 16 + i % 2 * 8,
+                                span * SPAN + i / 4 % 4 * 8 + i / 2 % 2 * 4);
+            for (uint32_t i = 0; i < GROUP; i++)
+                *to++ = scale_of(scale, n_out, n_in, first + i, span) |
+                        scale_of(scale, n_out, n_in, first + i + 8, span) << 16;
+        }
+    }
+}
+
+/* ---- weights as a lane holds them: of one panel, 32 inputs */
+
+struct bf16_weights {
+    static constexpr size_t span_b = 2 * LANES * sizeof(struct se_gpu_quad);
+    struct se_gpu_quad half[2];
+
+    __device__ inline void load(const unsigned char *span, uint32_t lane)
+    {
+        const struct se_gpu_quad *from = (const struct se_gpu_quad *)span + lane;
+        half[0] = from[0];
+        half[1] = from[LANES];
+    }
+
+    /* The fragments of two products. */
+    __device__ inline void widen(struct se_gpu_quad to[2]) const
+    {
+        to[0] = half[0];
+        to[1] = half[1];
+    }
+};
+
+struct q8_weights {
+    static constexpr size_t span_b = Q8_SPAN_B;
+    struct se_gpu_quad all; /* of outputs lane / 4 and that + 8 in turn: q + 128 */
+    uint32_t scales;        /* of both, f16 */
+
+    __device__ inline void load(const unsigned char *span, uint32_t lane)
+    {
+        all = ((const struct se_gpu_quad *)span)[lane];
+        scales = ((const uint32_t *)(span + LANES * sizeof all))[lane / 4];
+    }
+
+    /* 2 ^ 23 has its last bit at 1: with a byte put there, no conversion is needed. */
+    static __device__ inline uint32_t number(uint32_t four, uint32_t which, float scale)
+    {
+        const uint32_t bits = 0x4b000000 | (four >> which * 8 & 0xff);
+        return se_gpu_f32_to_bf16((__uint_as_float(bits) - 8388736.0f) * scale);
+    }
+
+    static __device__ inline uint32_t two(uint32_t four, uint32_t which, float scale)
+    {
+        return number(four, which, scale) | number(four, which + 1, scale) << 16;
+    }
+
+    __device__ inline void widen(struct se_gpu_quad to[2]) const
+    {
+        const float low = se_gpu_f16_to_f32((uint16_t)scales);
+        const float high = se_gpu_f16_to_f32((uint16_t)(scales >> 16));
+        to[0] = { two(all.a, 0, low), two(all.b, 0, high), two(all.a, 2, low),
+                  two(all.b, 2, high) };
+        to[1] = { two(all.c, 0, low), two(all.d, 0, high), two(all.c, 2, low),
+                  two(all.d, 2, high) };
+    }
+};
 
 /* ---- the kernels */
 
@@ -155,11 +254,15 @@ static __device__ inline struct target target_of(const struct se_gpu_product *pr
 
 /* One block: OUT_WARPS times PANELS panels, ROW_WARPS times GROUPS groups of rows. A warp has the
  * weights of a stage in registers, and asks for those of the next as it uses them up. */
-template <uint32_t PANELS, uint32_t GROUPS, uint32_t OUT_WARPS, uint32_t ROW_WARPS>
+template <class WEIGHTS, uint32_t PANELS, uint32_t GROUPS, uint32_t OUT_WARPS, uint32_t ROW_WARPS>
 struct tile {
     static constexpr uint32_t threads = OUT_WARPS * ROW_WARPS * LANES;
-    static constexpr uint32_t at_once =
-        PANELS == 1 ? 512 / threads : 1; /* blocks, of 128 registers */
+    /* Blocks that the registers of a multiprocessor are to suffice for: as many as fit without
+     * spilling. */
+    static constexpr uint32_t warps_at_once = PANELS == 1 || (PANELS == 2 && GROUPS <= 6) ? 16
+                                              : PANELS == 2                               ? 12
+                                                                                          : 8;
+    static constexpr uint32_t at_once = warps_at_once * LANES / threads;
     static constexpr uint32_t outputs = OUT_WARPS * PANELS * PANEL;
     static constexpr uint32_t groups = ROW_WARPS * GROUPS;
     static constexpr uint32_t stage = SPLIT_SPANS / PANELS; /* spans */
@@ -167,7 +270,7 @@ struct tile {
     static constexpr uint32_t own = (quads + threads - 1) / threads; /* of a stage's quads */
 
     struct weights {
-        struct se_gpu_quad quad[stage][PANELS][2];
+        WEIGHTS span[stage][PANELS];
     };
     struct rows {
         struct se_gpu_quad quad[own];
@@ -178,8 +281,8 @@ struct tile {
 
     /* Where a warp's panels begin; those beyond the last are left out. */
     struct place {
-        const struct se_gpu_quad *panel;
-        size_t panel_quads;
+        const unsigned char *panel;
+        size_t panel_b;
         uint32_t n_panels;
     };
 
@@ -188,25 +291,20 @@ struct tile {
     {
         uint32_t panels = (product->n_out + PANEL - 1) / PANEL;
         struct place place;
-        place.panel_quads = (size_t)spans * 2 * LANES;
-        place.panel = (const struct se_gpu_quad *)product->matrix +
-                      first_panel * place.panel_quads + threadIdx.x % LANES;
+        place.panel_b = spans * WEIGHTS::span_b;
+        place.panel = (const unsigned char *)product->matrix + first_panel * place.panel_b;
         place.n_panels = first_panel < panels ? panels - first_panel : 0;
         return place;
     }
 
     static __device__ inline void load_weights(const struct place *place, uint32_t span,
-                                               struct se_gpu_quad (*quad)[2])
+                                               WEIGHTS *weights)
     {
         SE_UNROLL
-        for (uint32_t p = 0; p < PANELS; p++) {
-            if (p >= place->n_panels)
-                continue;
-            const struct se_gpu_quad *from =
-                place->panel + p * place->panel_quads + (size_t)span * 2 * LANES;
-            quad[p][0] = from[0];
-            quad[p][1] = from[LANES];
-        }
+        for (uint32_t p = 0; p < PANELS; p++)
+            if (p < place->n_panels)
+                weights[p].load(place->panel + p * place->panel_b + span * WEIGHTS::span_b,
+                                threadIdx.x % LANES);
     }
 
     /* This thread's share of the rows of a stage. */
@@ -286,13 +384,13 @@ static __device__ inline void add_when_last(const struct se_gpu_product *product
                       first_out + i % outs);
 }
 
-template <uint32_t PANELS, uint32_t GROUPS, uint32_t OUT_WARPS, uint32_t ROW_WARPS>
-__global__ void __launch_bounds__(tile<PANELS, GROUPS, OUT_WARPS, ROW_WARPS>::threads,
-                                  tile<PANELS, GROUPS, OUT_WARPS, ROW_WARPS>::at_once)
+template <class WEIGHTS, uint32_t PANELS, uint32_t GROUPS, uint32_t OUT_WARPS, uint32_t ROW_WARPS>
+__global__ void __launch_bounds__(tile<WEIGHTS, PANELS, GROUPS, OUT_WARPS, ROW_WARPS>::threads,
+                                  tile<WEIGHTS, PANELS, GROUPS, OUT_WARPS, ROW_WARPS>::at_once)
     product_tile(const struct se_gpu_input *in, const struct se_gpu_product product,
                  const struct division division, float *work)
 {
-    using block = tile<PANELS, GROUPS, OUT_WARPS, ROW_WARPS>;
+    using block = tile<WEIGHTS, PANELS, GROUPS, OUT_WARPS, ROW_WARPS>;
     SE_SHARED_ARRAY(struct se_gpu_quad, shared, 2 * block::quads);
     const uint32_t n_rows = rows_of(in, &product), first_row = blockIdx.x * block::groups * GROUP;
     if (first_row >= n_rows)
@@ -317,7 +415,7 @@ __global__ void __launch_bounds__(tile<PANELS, GROUPS, OUT_WARPS, ROW_WARPS>::th
     SE_UNROLL
     for (uint32_t i = 0; i < block::stage; i++)
         if (span + i < stop)
-            block::load_weights(&place, span + i, weights.quad[i]);
+            block::load_weights(&place, span + i, weights.span[i]);
 
     uint32_t half = 0;
     while (span < stop) {
@@ -336,19 +434,23 @@ __global__ void __launch_bounds__(tile<PANELS, GROUPS, OUT_WARPS, ROW_WARPS>::th
             for (uint32_t i = 0; i < block::stage; i++) {
                 if (span + i >= stop)
                     continue;
+                struct se_gpu_quad wide[PANELS][2];
+                SE_UNROLL
+                for (uint32_t p = 0; p < PANELS; p++)
+                    weights.span[i][p].widen(wide[p]);
                 SE_UNROLL
                 for (uint32_t g = 0; g < GROUPS; g++) {
                     const struct se_gpu_quad x =
                         shared[half + (i * block::groups + first_group + g) * LANES + lane];
                     SE_UNROLL
                     for (uint32_t p = 0; p < PANELS; p++)
-                        multiply(sums.sum[p][g], weights.quad[i][p][0], x.a, x.b);
+                        multiply(sums.sum[p][g], wide[p][0], x.a, x.b);
                     SE_UNROLL
                     for (uint32_t p = 0; p < PANELS; p++)
-                        multiply(sums.sum[p][g], weights.quad[i][p][1], x.c, x.d);
+                        multiply(sums.sum[p][g], wide[p][1], x.c, x.d);
                 }
                 if (next + i < stop)
-                    block::load_weights(&place, next + i, weights.quad[i]);
+                    block::load_weights(&place, next + i, weights.span[i]);
             }
         }
         block::put_sums(&product, division.apart, &target, &sums);
@@ -372,25 +474,28 @@ __global__ void add_splits(const struct se_gpu_input *in, const struct se_gpu_pr
 typedef void launch_fn(se_gpu_stream stream, const struct se_gpu_input *in, dim3 grid,
                        const struct se_gpu_product *product, struct division division, float *work);
 
-template <uint32_t PANELS, uint32_t GROUPS, uint32_t OUT_WARPS, uint32_t ROW_WARPS>
+template <class WEIGHTS, uint32_t PANELS, uint32_t GROUPS, uint32_t OUT_WARPS, uint32_t ROW_WARPS>
 static void launch(se_gpu_stream stream, const struct se_gpu_input *in, dim3 grid,
                    const struct se_gpu_product *product, struct division division, float *work)
 {
-    auto kernel = product_tile<PANELS, GROUPS, OUT_WARPS, ROW_WARPS>;
-    const uint32_t threads = tile<PANELS, GROUPS, OUT_WARPS, ROW_WARPS>::threads;
+    auto kernel = product_tile<WEIGHTS, PANELS, GROUPS, OUT_WARPS, ROW_WARPS>;
+    const uint32_t threads = tile<WEIGHTS, PANELS, GROUPS, OUT_WARPS, ROW_WARPS>::threads;
     SE_LAUNCH(stream, kernel, grid, threads, in, *product, division, work);
 }
 
 struct shape {
     uint32_t rows, outputs; /* of a block */
     uint32_t least;         /* rows of a launch that may take it */
-    launch_fn *launch;
+    launch_fn *launch[SE_GPU_STORES];
 };
 
 #define SHAPE(panels, groups, out_warps, row_warps, least) \
     { \
         (groups) * (row_warps)*GROUP, (panels) * (out_warps)*PANEL, least, \
-            launch<panels, groups, out_warps, row_warps> \
+        { \
+            launch<bf16_weights, panels, groups, out_warps, row_warps>, \
+                launch<q8_weights, panels, groups, out_warps, row_warps> \
+        } \
     }
 
 /* Few rows: reading the weights is all, and many small blocks read best. Many rows: what a byte
@@ -442,7 +547,7 @@ void se_gpu_matmul(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t
     division.apart = lies_apart(&division, product->n_out, bucket);
     dim3 grid(over(bucket, shape->rows), over(product->n_out, shape->outputs),
               division.apart ? division.n_splits : 1);
-    shape->launch(stream, in, grid, product, division, work);
+    shape->launch[product->store](stream, in, grid, product, division, work);
     if (division.apart && !product->arrived) {
         const uint32_t threads = 128;
         dim3 all(over(product->n_out, threads), bucket);

@@ -36,9 +36,21 @@ int se_backend_read(const char *text, enum se_backend_kind *kind, uint32_t *devi
     return se_fail(-EINVAL, "backend: '%s' is none of auto, cpu, cuda, cuda:DEVICE", text);
 }
 
+static int open_ranks(const struct se_backend_ops **ops, struct se_backend **out,
+                      const struct se_model *model, const struct se_engine_options *options)
+{
+    if ((options->ops && options->ops != &se_backend_cpu) || options->backend == SE_BACKEND_CUDA)
+        return se_fail(-ENOTSUP, "tp %u: only the processor's backend knows ranks so far",
+                       options->tp);
+    *ops = &se_backend_ranks;
+    return se_backend_ranks.open(out, model, options);
+}
+
 int se_backend_open(const struct se_backend_ops **ops, struct se_backend **out,
                     const struct se_model *model, const struct se_engine_options *options)
 {
+    if (options->tp > 1)
+        return open_ranks(ops, out, model, options);
     if (options->ops) {
         *ops = options->ops;
         return options->ops->open(out, model, options);

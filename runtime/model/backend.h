@@ -75,12 +75,14 @@ struct se_backend_ops {
 };
 
 extern const struct se_backend_ops se_backend_cpu;
-extern const struct se_backend_ops se_backend_cuda; /* opens its module at the first use */
+extern const struct se_backend_ops se_backend_ranks; /* options->tp of se_backend_cpu */
+extern const struct se_backend_ops se_backend_cuda;  /* opens its module at the first use */
 
 /* "auto" or NULL, "cpu", "cuda" or "cuda:DEVICE". 0, or -errno with the sentence. */
 int se_backend_read(const char *text, enum se_backend_kind *kind, uint32_t *device);
 
-/* The options' own, or what their kind says; AUTO: the GPU's where there is one. */
+/* The options' own, or what their kind says; AUTO: the GPU's where there is one.
+ * With tp: ranks of the CPU's; -ENOTSUP where another is asked for. */
 int se_backend_open(const struct se_backend_ops **ops, struct se_backend **out,
                     const struct se_model *model, const struct se_engine_options *options);
 

@@ -7,6 +7,8 @@
 #include "runtime/base/cpu.h"
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
+#include "runtime/model/collective.h"
+#include "runtime/model/split.h"
 
 void se_cpu_run(const struct se_backend *backend, se_pool_fn *fn, void *context, uint32_t n_items)
 {
@@ -79,6 +81,17 @@ static size_t prepared_size(const struct se_backend *backend)
     return size_b;
 }
 
+/* Logits on their way from the ranks to rank 0. */
+static int open_shares(struct se_backend *backend, size_t rows)
+{
+    const struct se_collective *group = backend->group;
+    const size_t tokens = se_split_tokens(&backend->model->config, group->size);
+    backend->share = take(backend, rows, tokens);
+    if (group->rank == 0)
+        backend->shares = take(backend, rows * group->size, tokens);
+    return backend->share && (group->rank > 0 || backend->shares) ? 0 : -ENOMEM;
+}
+
 static int open_buffers(struct se_backend *backend)
 {
     const struct se_config *config = &backend->model->config;
@@ -92,6 +105,8 @@ static int open_buffers(struct se_backend *backend)
     backend->sin = take(backend, rows, config->head_dim / 2);
     backend->prepared = take(backend, prepared_size(backend) / sizeof(float) + 1, 1);
     backend->logits = take(backend, logit_rows, config->vocab);
+    if (backend->group && open_shares(backend, logit_rows) < 0)
+        return -ENOMEM;
     backend->rows = se_mem_new(rows, sizeof *backend->rows);
     backend->part_of = se_mem_new(rows, sizeof *backend->part_of);
     backend->failed = se_mem_new(SE_CPU_LOGIT_ROWS, sizeof *backend->failed);
@@ -125,6 +140,8 @@ static void cpu_close(struct se_backend *backend)
     se_mem_free(backend->failed);
     se_mem_free(backend->part_of);
     se_mem_free(backend->rows);
+    se_mem_free(backend->shares);
+    se_mem_free(backend->share);
     se_mem_free(backend->logits);
     se_mem_free(backend->prepared);
     se_mem_free(backend->sin);
@@ -144,6 +161,7 @@ static int cpu_open(struct se_backend **out, const struct se_model *model,
         return -ENOMEM;
     backend->model = model;
     backend->pool = options->pool;
+    backend->group = options->group;
     backend->n_threads = options->pool ? se_pool_threads(options->pool) : 1;
     backend->max_rows = options->max_rows;
     backend->kv_dtype = options->kv_dtype;

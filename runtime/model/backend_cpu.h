@@ -2,7 +2,10 @@
 /* runtime/model/backend_cpu.h - what the files of the CPU backend share.
  *
  *   backend_cpu.c   buffers and pages        cpu_layers.c   rows through the layers
- *                                            cpu_wants.c    from hidden states to answers */
+ *                                            cpu_wants.c    from hidden states to answers
+ *
+ * With a group it is one of several ranks: its model is a part (split.h), rows are whole after
+ * every sum over the ranks, and rank 0 alone hands answers out. */
 #ifndef SE_RUNTIME_MODEL_BACKEND_CPU_H
 #define SE_RUNTIME_MODEL_BACKEND_CPU_H
 
@@ -36,7 +39,8 @@ struct se_cpu_scratch {
 
 struct se_backend {
     const struct se_model *model;
-    struct se_pool *pool; /* or NULL */
+    struct se_pool *pool;        /* or NULL */
+    struct se_collective *group; /* or NULL: alone */
     uint32_t n_threads, max_rows;
     char text[64];
 
@@ -62,6 +66,7 @@ struct se_backend {
     void *prepared;   /* rows made ready for a product */
     float *cos, *sin; /* by number in the batch */
     float *logits;
+    float *share, *shares; /* of a group: this rank's logits, rank 0: those of all */
     double *inv_freq;
     double attention_scale;
 

@@ -8,6 +8,7 @@
 #include "kernels/float16.h"
 #include "runtime/base/mem.h"
 #include "runtime/model/backend_cpu.h"
+#include "runtime/model/collective.h"
 
 struct pass {
     struct se_backend *backend;
@@ -212,15 +213,53 @@ static void keep_wanted(struct se_backend *b, const struct se_batch *batch)
     b->n_rows = kept;
 }
 
-static void attention(struct pass *pass)
+struct addition {
+    const struct se_backend *backend;
+    const float *bias; /* or NULL */
+    uint32_t step;
+};
+
+/* x += h + bias */
+static void add_item(void *context, uint32_t item, uint32_t thread)
+{
+    const struct addition *a = context;
+    const struct se_backend *b = a->backend;
+    const size_t n = b->model->config.hidden;
+    const uint32_t from = item * a->step, to = range_end(from, a->step, b->n_rows);
+    (void)thread;
+    for (size_t row = from; row < to; row++) {
+        for (size_t i = 0; i < n; i++) {
+            const float h = b->h[row * n + i];
+            b->x[row * n + i] += a->bias ? h + a->bias[i] : h;
+        }
+    }
+}
+
+/* x += prepared rows * w + bias. Of a group every rank has some of the columns of w, and the
+ * bias is added once, to the sum: bits may differ from those of one rank, but not with the
+ * batch. */
+static int project(struct se_backend *b, const struct se_matrix *w, const float *bias)
+{
+    const struct se_cpu_product alone = { w, b->h, b->x, bias };
+    const struct se_cpu_product part = { w, b->h, NULL, NULL };
+    se_cpu_multiply(b, b->matmul, b->group ? &part : &alone, 1, b->n_rows, false);
+    if (!b->group)
+        return 0;
+    const uint32_t hidden = b->model->config.hidden;
+    const int r = b->group->ops->all_reduce(b->group, b->h, (size_t)b->n_rows * hidden);
+    struct addition addition = { b, bias, se_cpu_row_step(b, b->n_rows, hidden) };
+    if (r == 0)
+        se_cpu_run(b, add_item, &addition, (b->n_rows + addition.step - 1) / addition.step);
+    return r;
+}
+
+static int attention(struct pass *pass)
 {
     struct se_backend *b = pass->backend;
     const struct se_config *config = &b->model->config;
-    const struct se_layer *layer = pass->layer;
     se_cpu_run(b, attend_item, pass, b->n_blocks * config->kv_heads);
     se_cpu_prepare(b, b->matmul, b->att, b->n_rows, config->heads * config->head_dim, NULL, NULL);
-    const struct se_cpu_product product = { &layer->o, b->h, b->x, layer->bias_o };
-    se_cpu_multiply(b, b->matmul, &product, 1, b->n_rows, false);
+    return project(b, &pass->layer->o, pass->layer->bias_o);
 }
 
 static void keys_and_values(struct pass *pass)
@@ -240,7 +279,7 @@ static void keys_and_values(struct pass *pass)
     se_cpu_run(b, rotate_item, pass, (b->n_rows + pass->step - 1) / pass->step);
 }
 
-static void gated_unit(struct pass *pass)
+static int gated_unit(struct pass *pass)
 {
     struct se_backend *b = pass->backend;
     const struct se_config *config = &b->model->config;
@@ -249,11 +288,10 @@ static void gated_unit(struct pass *pass)
         { &layer->gate, b->gate, NULL, layer->bias_gate },
         { &layer->up, b->up, NULL, layer->bias_up },
     };
-    const struct se_cpu_product down = { &layer->down, b->h, b->x, layer->bias_down };
     se_cpu_prepare(b, b->matmul, b->x, b->n_rows, config->hidden, layer->norm_mlp, b->h);
     se_cpu_multiply(b, b->matmul, wide, 2, b->n_rows, true);
     se_cpu_prepare(b, b->matmul, b->gate, b->n_rows, config->mlp, NULL, NULL);
-    se_cpu_multiply(b, b->matmul, &down, 1, b->n_rows, false);
+    return project(b, &layer->down, layer->bias_down);
 }
 
 static int enter(struct pass *pass)
@@ -293,8 +331,11 @@ int se_cpu_layers(struct se_backend *backend, const struct se_batch *batch)
             if (r < 0 || backend->n_rows == 0)
                 return r;
         }
-        attention(&pass);
-        gated_unit(&pass);
+        r = attention(&pass);
+        if (r == 0)
+            r = gated_unit(&pass);
+        if (r < 0)
+            return r;
     }
     return 0;
 }

@@ -345,6 +345,13 @@ static int settle(struct se_engine *engine, struct se_part *part, const struct s
     return r;
 }
 
+/* A device or a rank that is gone is gone, whatever it died of; the rest is this step's own. */
+static int kind_of(int failed)
+{
+    const bool own = failed == -EDOM || failed == -EINVAL || failed == -ENOMEM;
+    return failed >= 0 || own ? failed : -EIO;
+}
+
 int se_step(struct se_engine *engine, struct se_part *part, uint32_t n_parts)
 {
     struct se_batch batch;
@@ -360,7 +367,7 @@ int se_step(struct se_engine *engine, struct se_part *part, uint32_t n_parts)
     if (r == 0)
         r = fill_batch(engine, part, n_parts, &batch);
     if (r == 0)
-        r = engine->ops->forward(engine->backend, &batch);
+        r = kind_of(engine->ops->forward(engine->backend, &batch));
     if (r) {
         drop_added(engine, part, n_added);
         if (r == -EDOM && engine->model->scan)

@@ -58,6 +58,7 @@ struct se_part {
 enum se_backend_kind { SE_BACKEND_AUTO, SE_BACKEND_CPU, SE_BACKEND_CUDA };
 
 struct se_backend_ops;
+struct se_collective;
 
 struct se_engine_options {
     enum se_backend_kind backend;
@@ -67,6 +68,17 @@ struct se_engine_options {
     uint32_t max_rows;                /* of one step; more are refused */
     uint32_t n_pages;                 /* of the KV pool */
     enum se_dtype kv_dtype;           /* SE_DTYPE_F32 or SE_DTYPE_F16 */
+
+    /* Ranks that share the model, each a process that computes a part of every row; 0 and 1:
+     * this one alone. The others are forked by se_engine_new(), which therefore wants a caller
+     * without threads; pool is NULL then, and every rank has threads of its own. They end with
+     * the engine, and with this process however it ends. When one of them fails, so does this
+     * step and every later one. */
+    uint32_t tp;
+    uint32_t rank_threads; /* of every rank, 0 as 1 */
+    uint64_t tp_wait_ns;   /* the ranks wait for each other no longer; 0: half a minute */
+
+    struct se_collective *group; /* for a backend that is one of the ranks; else NULL */
 };
 
 struct se_engine;
@@ -85,6 +97,7 @@ enum se_dtype se_engine_kv_dtype(const struct se_model *model);
 
 /* 0; SE_KV_FULL; -EINVAL (too many rows, an id beyond the vocabulary, a sequence twice, a
  * parent out of order), -ERANGE (a position beyond the context), -EDOM (no finite logit).
+ * -EIO: what computes has failed for good, and will say so from now on.
  * On anything but 0 every sequence is as it was before the call. */
 int se_step(struct se_engine *engine, struct se_part *part, uint32_t n_parts);
 

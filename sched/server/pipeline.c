@@ -458,6 +458,7 @@ bool se_pipeline_settle(struct se_pipeline *p, uint64_t now_ns)
         p->settled = true;
     }
     memcpy(p->why, job->why, sizeof p->why);
+    p->gone |= job->result == -EIO;
     for (uint32_t i = 0; i < job->n_parts; i++)
         settle_part(p, job, i);
     p->spare[p->n_spare++] = job;

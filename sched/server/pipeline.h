@@ -47,6 +47,7 @@ struct se_pipeline {
     float busy;        /* share of time the engine ran lately */
     bool stuck;        /* nothing that is ready finds pages */
 
+    bool gone;     /* what computes has failed for good */
     char why[160]; /* the last step failed, if it did */
     uint64_t steps;
     uint32_t passed_max;

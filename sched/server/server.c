@@ -197,6 +197,9 @@ int se_server_work(struct se_server *s)
     uint64_t now_ns = se_clock_read(&s->o.clock);
     bool some = false;
     settle(s, now_ns);
+    /* Nobody is told: edges go on with whoever serves next, as after a crash. */
+    if (s->pipeline.gone)
+        return se_fail(-EIO, "nothing computes any more: %s", s->pipeline.why);
     if (s->pipeline.slots.done.n > 0)
         some |= se_say_answers(s, now_ns);
     some |= se_pipeline_launch(&s->pipeline, now_ns);

@@ -42,11 +42,13 @@ static uint32_t rows_of_a_step(const struct bits_case *of)
     return rows > TREE_MAX ? rows : TREE_MAX;
 }
 
-static int open_engine(struct world *w, struct se_pool *pool)
+static int open_engine(struct world *w, struct se_pool *pool, uint32_t rank_threads)
 {
     const struct se_engine_options options = {
         .ops = w->of->ops,
         .pool = pool,
+        .tp = w->of->ranks,
+        .rank_threads = rank_threads,
         .max_rows = rows_of_a_step(w->of),
         .n_pages = w->n_pages,
         .kv_dtype = se_engine_kv_dtype(w->of->model),
@@ -88,7 +90,7 @@ static int run(struct world *w, struct se_part *part, uint32_t n)
 /* The truth: one row a step, no company. */
 static int compute_truth(struct world *w)
 {
-    int r = open_engine(w, NULL);
+    int r = open_engine(w, NULL, 1);
     for (uint32_t i = 0; r == 0 && i < w->of->text; i++) {
         w->text[i] = se_rng_below(w->rng, w->vocab);
         struct se_part part = {
@@ -251,7 +253,7 @@ static int go_tree(struct world *w)
 /* Along the text in random ways. */
 static int go_along(struct world *w)
 {
-    int r = open_engine(w, w->of->pool);
+    int r = open_engine(w, w->of->pool, w->of->rank_threads);
     while (r == 0 && w->seq->len < w->of->text) {
         const uint32_t left = at_most(w->of->text - w->seq->len, w->of->chunk);
         const uint32_t n = 1 + se_rng_below(w->rng, left);

@@ -18,10 +18,12 @@
 struct bits_case {
     const struct se_model *model; /* a context of 512 at least, and of text + 64 */
     const struct se_backend_ops *ops;
-    struct se_pool *pool; /* of the engine that goes through the text; the truth has one thread */
-    uint32_t text;        /* tokens */
-    uint32_t chunk;       /* rows of the text in one step, at most */
-    uint32_t batch;       /* rows of a step, company included, where the text's are fewer */
+    struct se_pool *pool;  /* of the engine that goes through the text; the truth has one thread */
+    uint32_t ranks;        /* that share the model: 0 and 1: it is not shared */
+    uint32_t rank_threads; /* of each, while the text is gone through */
+    uint32_t text;         /* tokens */
+    uint32_t chunk;        /* rows of the text in one step, at most */
+    uint32_t batch;        /* rows of a step, company included, where the text's are fewer */
 };
 
 /* 0, with the rows that were compared added to *checked; or < 0 with the sentence, -EILSEQ when

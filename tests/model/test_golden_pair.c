@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bundled pair: greedy ids of 64 tokens for eight prompts, and logits at the end of
- * three of them, as a plain float32 forward pass of another program gave them. */
+ * three of them, as a plain float32 forward pass of another program gave them.
+ *
+ *   test_golden_pair [RANKS]    how many ranks share a model, 1 if not given */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +23,7 @@ enum { PROMPTS = emulated ? 1 : 8, TOKENS = emulated ? 8 : 64 };
 
 static json_t *golden;
 static int ties; /* tokens that were not the golden one, and as good */
+static uint32_t ranks = 1;
 
 struct subject {
     struct se_model *model;
@@ -37,6 +40,7 @@ static void open_subject(struct subject *subject, const char *name)
         .max_rows = IDS_MAX,
         .n_pages = IDS_MAX / 16,
         .kv_dtype = SE_DTYPE_F32,
+        .tp = ranks,
     };
     snprintf(dir, sizeof dir, "%s/tales-%s", getenv("SE_MODELS"), name);
     if (se_model_open(&subject->model, dir, &options) < 0 ||
@@ -178,11 +182,13 @@ static int drop_golden(void **state)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(target_writes_the_golden_ids),
         cmocka_unit_test(draft_writes_the_golden_ids),
     };
+    if (argc > 1)
+        ranks = (uint32_t)strtoul(argv[1], NULL, 10);
     return cmocka_run_group_tests_name("golden pair", tests, read_golden, drop_golden);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <algorithm>
 #include <vector>
 
 extern "C" {
@@ -27,24 +28,52 @@ struct matrix {
     uint32_t n_out, n_in;
     std::vector<uint16_t> bf16;
     std::vector<float> bias;
+    enum se_gpu_store store;
     unsigned char *packed;
     float *bias_there;
 };
 
 static uint16_t draw(void) { return se_f32_to_bf16((float)se_rng_normal(&rng)); }
 
-static void matrix_init(struct matrix *m, uint32_t n_out, uint32_t n_in)
+/* Packs the weights to 8 bits, and puts in their place what they then stand for. */
+static void make_q8(struct matrix *m)
+{
+    struct se_matrix from = { SE_DTYPE_BF16, m->n_out, m->n_in, m->bf16.data(), NULL };
+    size_t scale_at_b, size_b = se_matrix_q8_size(m->n_out, m->n_in, &scale_at_b);
+    unsigned char *block = (unsigned char *)aligned_alloc(64, (size_b + 63) / 64 * 64);
+    const uint16_t *scale = (const uint16_t *)(block + scale_at_b);
+    assert_int_equal(se_matrix_pack_q8(&from, block, 0, m->n_out), 0);
+    m->packed = simt_array<unsigned char>(se_gpu_matrix_q8_size(m->n_out, m->n_in));
+    se_gpu_matrix_q8_pack(block, scale, m->n_out, m->n_in, m->packed);
+    for (uint32_t out = 0; out < m->n_out; out++) {
+        const uint32_t first = out / 64 * 64, spans = (m->n_in + 31) / 32;
+        const uint32_t width = std::min(64u, (m->n_out - first + 15) / 16 * 16);
+        for (uint32_t at = 0; at < m->n_in; at++) {
+            int q = block[(size_t)first * spans * 32 + (at / 4 * width + out % 64) * 4 + at % 4];
+            float by = se_f16_to_f32(scale[(size_t)first * spans + at / 32 * width + out % 64]);
+            m->bf16[(size_t)out * m->n_in + at] = se_f32_to_bf16((float)(q - 128) * by);
+        }
+    }
+    free(block);
+}
+
+static void matrix_init(struct matrix *m, enum se_gpu_store store, uint32_t n_out, uint32_t n_in)
 {
     m->n_out = n_out;
     m->n_in = n_in;
+    m->store = store;
     m->bf16.resize((size_t)n_out * n_in);
     for (uint16_t &weight : m->bf16)
         weight = draw();
     for (uint32_t i = 0; i < n_out; i++)
         m->bias.push_back((float)se_rng_normal(&rng));
+    m->bias_there = simt_copy(m->bias.data(), n_out);
+    if (store == SE_GPU_Q8) {
+        make_q8(m);
+        return;
+    }
     m->packed = simt_array<unsigned char>(se_gpu_matrix_size(n_out, n_in));
     se_gpu_matrix_pack(m->bf16.data(), n_out, n_in, m->packed);
-    m->bias_there = simt_copy(m->bias.data(), n_out);
 }
 
 static void matrix_fini(struct matrix *m)
@@ -95,6 +124,7 @@ static std::vector<float> run(const struct matrix *m, const struct rows *rows,
     input.n_rows = which == SE_GPU_ALL_ROWS ? n : n + 3;
     input.n_wanted = which == SE_GPU_ALL_ROWS ? n + 3 : n;
     product.matrix = m->packed;
+    product.store = m->store;
     product.n_out = m->n_out;
     product.n_in = m->n_in;
     product.bias = ending == BIAS || ending == BOTH ? m->bias_there : NULL;
@@ -177,15 +207,16 @@ static std::vector<uint32_t> all_of(uint32_t n)
     return order;
 }
 
-static void check_case(uint32_t n_out, uint32_t n_in, uint32_t n_rows, uint32_t bucket)
+static void check_case(enum se_gpu_store store, uint32_t n_out, uint32_t n_in, uint32_t n_rows,
+                       uint32_t bucket)
 {
     struct matrix m = {};
     enum ending ending = (enum ending)se_rng_below(&rng, ENDINGS);
     enum se_gpu_rows which = (enum se_gpu_rows)se_rng_below(&rng, 2);
-    matrix_init(&m, n_out, n_in);
+    matrix_init(&m, store, n_out, n_in);
     struct rows rows = draw_rows(&m, n_rows);
-    printf("case: %u x %u, %u rows in a bucket of %u, ending %d\n", n_out, n_in, n_rows, bucket,
-           (int)ending);
+    printf("case: %s, %u x %u, %u rows in a bucket of %u, ending %d\n",
+           store == SE_GPU_Q8 ? "q8" : "bf16", n_out, n_in, n_rows, bucket, (int)ending);
     check_values(&m, &rows, ending, run(&m, &rows, all_of(n_rows), bucket, ending, which));
     matrix_fini(&m);
 }
@@ -202,45 +233,49 @@ static void products_match_the_reference(void **state)
         uint32_t bucket = buckets[i % (sizeof buckets / sizeof *buckets)];
         uint32_t n_in = ins[se_rng_below(&rng, sizeof ins / sizeof *ins)];
         uint32_t n_out = outs[se_rng_below(&rng, sizeof outs / sizeof *outs)];
-        check_case(n_out, n_in, 1 + se_rng_below(&rng, bucket), bucket);
+        check_case((enum se_gpu_store)(i / 14 % 2), n_out, n_in, 1 + se_rng_below(&rng, bucket),
+                   bucket);
     }
-    check_case(100, 700, 264, 264);
-    check_case(33, 300, 130, 520);
+    check_case(SE_GPU_BF16, 100, 700, 264, 264);
+    check_case(SE_GPU_Q8, 33, 300, 130, 520);
 }
 
 /* Each kind of tile, each split with blocks of its own and one block for all. */
-static void bits_of_a_row_are_its_own(void **state)
+static void check_bits(enum se_gpu_store store, enum ending ending)
 {
-    (void)state;
     static const uint32_t buckets[] = { 1, 2, 8, 16, 24, 40, 64, 96, 128, 264, 512, 1100, 4096 };
     struct matrix m = {};
-    matrix_init(&m, 1000, 300);
+    matrix_init(&m, store, 1000, 300);
     assert_true(se_gpu_matmul_work(1000, 300, 1) > 0);
     assert_true(se_gpu_matmul_work(1000, 300, 4096) < (size_t)1000 * 2 * 4096);
     struct rows rows = draw_rows(&m, 5);
-    for (uint32_t e = 0; e < ENDINGS; e += BOTH) {
-        enum ending ending = (enum ending)e;
-        std::vector<float> want = run(&m, &rows, { 0, 1, 2, 3, 4 }, 5, ending, SE_GPU_ALL_ROWS);
-        check_values(&m, &rows, ending, want);
-        for (uint32_t bucket : buckets) {
-            std::vector<uint32_t> order;
-            for (uint32_t i = 0; i < (bucket < 20 ? bucket : 20); i++)
-                order.push_back((uint32_t)se_rng_below(&rng, 5));
-            std::vector<float> got = run(&m, &rows, order, bucket, ending, SE_GPU_ALL_ROWS);
-            printf("bucket %u, ending %d\n", bucket, (int)ending);
-            for (size_t i = 0; i < order.size(); i++)
-                assert_memory_equal(&got[i * m.n_out], &want[order[i] * m.n_out],
-                                    m.n_out * sizeof(float));
-        }
+    std::vector<float> want = run(&m, &rows, { 0, 1, 2, 3, 4 }, 5, ending, SE_GPU_ALL_ROWS);
+    check_values(&m, &rows, ending, want);
+    for (uint32_t bucket : buckets) {
+        std::vector<uint32_t> order;
+        for (uint32_t i = 0; i < std::min(bucket, 20u); i++)
+            order.push_back((uint32_t)se_rng_below(&rng, 5));
+        std::vector<float> got = run(&m, &rows, order, bucket, ending, SE_GPU_ALL_ROWS);
+        printf("bucket %u, store %d, ending %d\n", bucket, (int)store, (int)ending);
+        for (size_t i = 0; i < order.size(); i++)
+            assert_memory_equal(&got[i * m.n_out], &want[order[i] * m.n_out],
+                                m.n_out * sizeof(float));
     }
     matrix_fini(&m);
+}
+
+static void bits_of_a_row_are_its_own(void **state)
+{
+    (void)state;
+    check_bits(SE_GPU_BF16, BOTH);
+    check_bits(SE_GPU_Q8, PLAIN);
 }
 
 static void a_row_without_numbers_harms_no_other(void **state)
 {
     (void)state;
     struct matrix m = {};
-    matrix_init(&m, 40, 300);
+    matrix_init(&m, SE_GPU_BF16, 40, 300);
     struct rows rows = draw_rows(&m, 9);
     std::vector<float> want = run(&m, &rows, { 0 }, 1, ADDS, SE_GPU_ALL_ROWS);
     for (size_t i = m.n_in; i < rows.x.size(); i++)
@@ -259,7 +294,7 @@ static void parts_pack_to_the_whole(void **state)
     (void)state;
     struct matrix m = {};
     const uint32_t first = 48;
-    matrix_init(&m, 75, 70);
+    matrix_init(&m, SE_GPU_BF16, 75, 70);
     size_t before_b = se_gpu_matrix_size(first, m.n_in);
     size_t after_b = se_gpu_matrix_size(m.n_out - first, m.n_in);
     assert_int_equal(before_b + after_b, se_gpu_matrix_size(m.n_out, m.n_in));

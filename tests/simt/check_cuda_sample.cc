@@ -475,7 +475,7 @@ static void lowest_of_equals_wins(void **state)
         add_part(&step, ask, 1);
         uint32_t first = se_rng_below(&rng, 4900);
         for (uint32_t i = 0; i < 100; i++)
-            step.logits[first + se_rng_below(&rng, 5000 - first)] = i % 2 ? 40 : 40;
+            step.logits[first + se_rng_below(&rng, 5000 - first)] = 40;
         step.logits[first] = 40;
         for (uint32_t i = 0; i < first; i++)
             step.logits[i] = std::min(step.logits[i], 30.0f);
@@ -483,6 +483,42 @@ static void lowest_of_equals_wins(void **state)
             step.logits[i] = std::min(step.logits[i], 40.0f);
         assert_int_equal(run(step).sampled[0], first);
     }
+}
+
+/* How many of equals stay, by the sum of what stays: none more and none less. */
+static void cuts_fall_among_equals(void **state)
+{
+    enum { N = 1200 };
+    (void)state;
+    struct step step;
+    step.vocab = N;
+    for (uint32_t i = 0; i < 24; i++) {
+        struct ask ask = { SE_GPU_TOPK, 1, 0, { 1, 0, 1, 0, 0 }, NORMAL };
+        ask.sampling.top_k = i < 4 ? N - i : RANK_SHORT + 1 + se_rng_below(&rng, N - RANK_SHORT);
+        add_part(&step, ask, 1);
+        for (uint32_t j = 0; j < N; j++)
+            step.logits[i * N + j] = i < 12 ? -2 : (float)se_rng_below(&rng, 3);
+    }
+    compare(step, run(step));
+}
+
+/* Of logits that are the threshold of min_p, rounded, those that are not below it stay. */
+static void threshold_is_exact(void **state)
+{
+    enum { N = 3 };
+    (void)state;
+    struct step step;
+    step.vocab = N;
+    for (uint32_t i = 0; i < 60; i++) {
+        struct ask ask = { SE_GPU_TOPK, 2, 0, { 0.7, 0, 1, 0, 0 }, NORMAL };
+        ask.sampling.min_p = 0.05 + 0.9 * se_rng_unit(&rng);
+        add_part(&step, ask, 1);
+        float *x = &step.logits[i * N];
+        x[0] = (float)se_rng_normal(&rng);
+        x[1] = (float)((double)x[0] + ask.sampling.temp * log(ask.sampling.min_p));
+        x[2] = x[0] - 20;
+    }
+    compare(step, run(step));
 }
 
 /* The smallest row with one counts; the others are answered. */
@@ -517,9 +553,10 @@ static void faults_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(noise_is_the_same), cmocka_unit_test(noise_belongs_to_its_place),
-        cmocka_unit_test(mass_is_accurate),  cmocka_unit_test(answers_match),
-        cmocka_unit_test(long_rows_match),   cmocka_unit_test(lowest_of_equals_wins),
+        cmocka_unit_test(noise_is_the_same),      cmocka_unit_test(noise_belongs_to_its_place),
+        cmocka_unit_test(mass_is_accurate),       cmocka_unit_test(answers_match),
+        cmocka_unit_test(long_rows_match),        cmocka_unit_test(lowest_of_equals_wins),
+        cmocka_unit_test(cuts_fall_among_equals), cmocka_unit_test(threshold_is_exact),
         cmocka_unit_test(faults_are_told),
     };
     check_begin(&rng);

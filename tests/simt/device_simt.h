@@ -6,7 +6,12 @@
 #ifndef SE_TESTS_SIMT_DEVICE_SIMT_H
 #define SE_TESTS_SIMT_DEVICE_SIMT_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct simt_device_faults {
     size_t memory_b;     /* all that there is; 0: no limit */
@@ -25,5 +30,9 @@ struct simt_device_counts {
     unsigned long waits;            /* calls of se_gpu_stream_wait */
 };
 struct simt_device_counts simt_device_seen(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -52,6 +52,7 @@ SERVER = { # options of se-serverd that is the cell's own
     'wait': '20ms*2 1ms',
     'threads': '2 1',
     'weights': 'stored*3 q8',
+    'tp': '1*5 2', # ranks: what is expected is computed with as many
     'idle': 'park*4 yield',
     'target': 'tales-target*6 padded-target',
 }
@@ -104,6 +105,9 @@ FIXED = [
     'seed=15 fault=interrupt edges=3 events=1 n=40',
     'seed=16 fault=none server=own transport=tcp edges=3 target=padded-target e0.draft=padded speculate=on temp=1.0',
     'seed=17 fault=other edges=3 events=3 transport=ipc speculate=on max-nodes=128 n=64',
+    'seed=18 fault=none server=own edges=4 transport=tcp speculate=on temp=1.0 tp=2',
+    'seed=19 fault=kill edges=3 events=2 transport=shm n=40 tp=2',
+    'seed=20 fault=none edges=2 transport=local draft=tales-draft tp=2',
 ]
 # As much as a server ever has at once.
 CROWDED = ('seed=%d fault=none server=resident policy=%s edges=16 asks=prompts prompts=1 n=128 after=0 '
@@ -243,7 +247,7 @@ class Cell:
         self.rng = self.draw.rng('moments')
         self.server = self.proxy = None
         self.limit = 512 # of the context
-        self.target, self.weights = world.models['tales-target'], 'stored'
+        self.target, self.weights, self.tp = world.models['tales-target'], 'stored', '1'
         self.edges = [None] * self.n_edges
         self.wanted = [[]] * self.n_edges # ids of each answer of each edge
         self.doomed = set()
@@ -260,12 +264,13 @@ class Cell:
             chosen['kv-mem'] = self.draw.of('kv-mem', SIZES['kv-mem'])
         if self.fault == 'crowd':
             chosen['max-sessions'] = self.draw.of('max-sessions', SIZES['max-sessions'])
-        self.weights = chosen['weights']
+        self.weights, self.tp = chosen['weights'], chosen['tp']
         return [word for key, value in chosen.items() for word in ('--' + key, value)]
 
     async def open_server(self):
         if self.transport == 'local':
             self.target = self.world.models[self.draw.of('target', SERVER['target'])]
+            self.tp = self.draw.of('tp', SERVER['tp'])
             return
         if self.own:
             self.server = Server(self.world.tools, self.world.work, self.server_options(),
@@ -280,7 +285,7 @@ class Cell:
 
     def where(self):
         if self.transport == 'local':
-            return ['--local', '--model', str(self.target), '--target-threads', '1']
+            return ['--local', '--model', str(self.target), '--target-threads', '1', '--tp', self.tp]
         if self.proxy:
             return ['--server', 'tcp://127.0.0.1:%d' % self.proxy.port]
         return ['--server', self.server.url[self.transport]]
@@ -317,10 +322,11 @@ class Cell:
         self.edges[i] = edge
         n, limit, expected = int(chosen['n']), int(chosen['context']), self.world.expected
         if talks:
-            more = ['--target-weights', self.weights]
+            more = ['--target-weights', self.weights, '--tp', self.tp]
             self.wanted[i] = await expected.chat(self.target, lines, n, sampling + more)
             return
         more = ['--weights', self.weights] if self.weights != 'stored' else []
+        more += ['--tp', self.tp] if self.tp != '1' else []
         self.wanted[i] = [await self.wanted_answer(self.target, number, n, sampling + more, limit)
                           for number in numbers]
 

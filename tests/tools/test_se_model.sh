@@ -116,6 +116,19 @@ PY
         cmp -s "$work/one" "$work/two" && fault "T $temp: seeds 11 and 12 give the same ids"
     done
 
+    # Processes that share a model: the golden ids, and the same ids again.
+    ids=$(sed -n 1p "$work/golden")
+    of_target=$(sed -n 3p "$work/golden")
+    for tp in 2 4; do
+        gives "$of_target" generate "$target" --ids "$ids" -n 64 --ids-out --ignore-eos -w f32 --tp $tp
+        gives "$of_target" generate "$target" --ids "$ids" -n 64 --ids-out --ignore-eos -w f32 --tp $tp -t 2
+    done
+    shows '^backend .*, 2 ranks, 6 threads$' info "$target" --tp 2 -t 3
+    refuses 1 '^se-model: --tp 3: .*: 3 ranks cannot share 4 key-value heads; .* among 1, 2, 4$' \
+        generate "$target" -p x -n 1 --tp 3
+    refuses 1 '8-bit weights in groups of 32 under an mlp of 704; .* among 1, 2$' \
+        generate "$target" -p x -n 1 --tp 4 -w q8
+
     # A cut to one token is greedy, whatever the temperature.
     "$program" generate "$draft" -p 'The fox' -n 32 --ids-out >"$work/one"
     for cut in '--top-k 1' '--top-p 0.000001' '--min-p 0.999999'; do

@@ -341,6 +341,53 @@ service() {
     ends 0
 }
 
+# rank_of PROCESS: what it has started
+rank_of() { grep -ls "^PPid:[[:blank:]]*$1\$" /proc/[0-9]*/status | cut -d / -f 3; }
+
+# Processes that share the model: who is served, and that they end however the server does.
+ranks() {
+    target=$root/models/tales-target
+    printf 'model: %s\nlisten: tcp://127.0.0.1:0\nstat: ""\nthreads: 1\ntp: 2\n' "$target" >"$work/tp.yaml"
+    refuses 4 '3 ranks cannot share 4 key-value heads; this model can be split among 1, 2, 4$' \
+        -c "$work/tp.yaml" --tp 3 --check
+    start -c "$work/tp.yaml"
+    logs 'cpu .*, 2 ranks, 2 threads$'
+    rank=$(rank_of $server)
+    checks=$((checks + 2))
+    "$by_hand" "$url" "$target" 16 2043 17 256 3 >"$work/one" 2>"$work/err" ||
+        fault "an edge: $(cat "$work/err")"
+    "$by_hand" "$url" "$target" 16 2043 17 256 3 >"$work/two" 2>"$work/err" ||
+        fault "a second edge: $(cat "$work/err")"
+    cmp -s "$work/one" "$work/two" || fault 'two edges get two texts'
+    kill -TERM "$rank" # as a service manager does to all: the server's affair alone
+    kill -INT "$rank"
+    checks=$((checks + 1))
+    "$by_hand" "$url" "$target" 16 2043 17 256 3 >"$work/two" 2>"$work/err" ||
+        fault "a third edge: $(cat "$work/err")"
+    kill -TERM $server
+    ends 0
+    checks=$((checks + 1))
+    gone "$rank" || fault "rank $rank stays behind"
+
+    # A rank that is gone: who asks is told, and the server can still be told to leave.
+    start -c "$work/tp.yaml"
+    kill -KILL "$(rank_of $server)"
+    checks=$((checks + 1))
+    timeout 20 "$by_hand" "$url" "$target" 16 2043 17 256 3 >"$work/two" 2>"$work/err" &&
+        fault 'an edge gets a text from a server that has lost a rank'
+    grep -q 'was ended by signal 9' "$work/err" "$work/log" || fault "$(cat "$work/err" "$work/log")"
+    kill -TERM $server
+    ends 0
+
+    # A server that is gone: nobody is there who could tell its ranks.
+    start -c "$work/tp.yaml"
+    rank=$(rank_of $server)
+    kill -KILL $server
+    ends 137
+    checks=$((checks + 1))
+    await 10 gone "$rank" || [ "$(cut -d ' ' -f 3 "/proc/$rank/stat")" = Z ] || fault "rank $rank stays behind"
+}
+
 try_the_checks
 usage
 addresses
@@ -350,4 +397,5 @@ serves
 endings
 reloads
 service
+ranks
 conclude

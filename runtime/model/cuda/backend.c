@@ -80,11 +80,22 @@ static const struct se_gpu_graph_ops graph_ops = {
     .free = free_graph,
 };
 
+/* A device is chosen thread by thread, and the one that steps is not the one that opened. */
+static int use_device(const struct se_backend *b)
+{
+    static _Thread_local int used = -1;
+    if (used == b->device.number)
+        return 0;
+    const int r = se_gpu_device_use(&b->device);
+    used = r == 0 ? b->device.number : -1;
+    return se_cuda_pass_on(r);
+}
+
 static void cuda_close(struct se_backend *b)
 {
     if (!b)
         return;
-    if (b->stream) {
+    if (b->stream && use_device(b) == 0) {
         se_gpu_stream_wait(b->stream, PATIENCE_NS);
         se_gpu_graphs_fini(&b->graphs);
     }
@@ -105,6 +116,7 @@ static int cuda_open(struct se_backend **out, const struct se_model *model,
     if (!b)
         return se_trace(-ENOMEM);
     b->model = model;
+    b->pool = options->pool;
     b->max_rows = bucket_of(options->max_rows);
     b->max_wanted = b->max_rows < SE_CUDA_WANTED_MAX ? b->max_rows : SE_CUDA_WANTED_MAX;
     b->n_pages = options->n_pages;
@@ -232,7 +244,9 @@ static int answer(struct se_backend *b, const struct se_batch *batch)
 
 static int cuda_forward(struct se_backend *b, const struct se_batch *batch)
 {
-    int r = se_cuda_stage(b, batch);
+    int r = use_device(b);
+    if (r == 0)
+        r = se_cuda_stage(b, batch);
     if (r < 0)
         return r;
     r = se_gpu_graphs_step(&b->graphs, bucket_of(batch->n_rows));
@@ -246,6 +260,8 @@ static int cuda_forward(struct se_backend *b, const struct se_batch *batch)
 static void cuda_move(struct se_backend *b, const struct se_kv_move *move, uint32_t n)
 {
     const struct se_config *config = &b->model->config;
+    if (n > 0 && use_device(b) < 0)
+        return; /* the next step says so */
     for (uint32_t i = 0; i < n; i += SE_CUDA_MOVES) {
         const uint32_t some = n - i < SE_CUDA_MOVES ? n - i : SE_CUDA_MOVES;
         memcpy(b->shared.move.host, move + i, some * sizeof *move);

@@ -30,6 +30,7 @@ enum {
 /* On the device. */
 struct se_cuda_matrix {
     void *packed;
+    enum se_gpu_store store;
     float *bias; /* or NULL */
     uint32_t n_out, n_in;
 };
@@ -53,6 +54,7 @@ struct se_cuda_shared {
 
 struct se_backend {
     const struct se_model *model;
+    struct se_pool *pool; /* for loading, or NULL */
     struct se_gpu_heads heads;
     struct se_gpu_device device;
     se_gpu_stream stream;

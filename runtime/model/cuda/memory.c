@@ -116,7 +116,7 @@ static struct se_gpu_output output_at(const struct se_backend *b, unsigned char 
         .n_path = first + 2 * rows,
         .bonus = first + 3 * rows,
         .topk_id = first + 4 * rows,
-        .topk_logprob = (float *)(first + 4 * rows + best),
+        .topk_logprob = (void *)(first + 4 * rows + best),
     };
 }
 

@@ -5,6 +5,7 @@ static void multiply(struct se_backend *b, uint32_t bucket, const struct se_cuda
                      float *y, bool adds, enum se_gpu_rows rows)
 {
     const struct se_gpu_product product = { .matrix = w->packed,
+                                            .store = w->store,
                                             .n_out = w->n_out,
                                             .n_in = w->n_in,
                                             .bias = w->bias,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrices become bf16 in the order in which the products read them. Those that have the same
+/* Matrices become bf16, or stay 8 bits, in the order in which the products read them. Those that have the same
  * input are one: queries, keys and values; gate and up. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "kernels/float16.h"
@@ -71,24 +72,89 @@ static int send_floats(const float *data, uint32_t n, float **out)
     return data ? send(data, n * sizeof *data, out) : 0;
 }
 
-static int send_packed(const struct se_matrix *const *w, uint32_t n_w, struct se_cuda_matrix *out)
+/* ---- packing */
+
+/* Rows of matrices that are one below the other, some at a time. */
+struct packing {
+    const struct se_matrix *const *w;
+    const struct se_cuda_matrix *out;
+    unsigned char *packed;
+    _Atomic bool failed;
+};
+enum { PACKED_ROWS = 64 };
+
+static void row_of_joined(const struct se_matrix *const *w, uint32_t n, uint16_t *to)
+{
+    while (n >= (*w)->n_out)
+        n -= (*w++)->n_out;
+    row_to_bf16(*w, n, to);
+}
+
+static void pack_item(void *context, uint32_t item, uint32_t thread)
+{
+    struct packing *p = context;
+    const uint32_t first = item * PACKED_ROWS, left = p->out->n_out - first;
+    const uint32_t n = left < PACKED_ROWS ? left : PACKED_ROWS, n_in = p->out->n_in;
+    uint16_t *rows = se_mem_new((size_t)n * n_in, sizeof *rows);
+    (void)thread;
+    for (uint32_t i = 0; rows && i < n; i++)
+        row_of_joined(p->w, first + i, rows + (size_t)i * n_in);
+    if (rows)
+        se_gpu_matrix_pack(rows, n, n_in, p->packed + se_gpu_matrix_size(first, n_in));
+    else
+        p->failed = true;
+    se_mem_free(rows);
+}
+
+static int send_bf16(struct se_backend *b, const struct se_matrix *const *w,
+                     struct se_cuda_matrix *out)
 {
     const size_t packed_b = se_gpu_matrix_size(out->n_out, out->n_in);
-    uint16_t *rows = se_mem_new((size_t)out->n_out * out->n_in, sizeof *rows);
-    void *packed = se_mem_zero(packed_b, 1);
-    int r = rows && packed ? 0 : se_trace(-ENOMEM);
-    uint16_t *at = rows;
-    for (uint32_t i = 0; r == 0 && i < n_w; i++) {
-        for (uint32_t n = 0; n < w[i]->n_out; n++, at += out->n_in)
-            row_to_bf16(w[i], n, at);
-    }
+    const uint32_t n_items = (out->n_out + PACKED_ROWS - 1) / PACKED_ROWS;
+    struct packing packing = { .w = w, .out = out, .packed = se_mem_zero(packed_b, 1) };
+    int r = packing.packed ? 0 : se_trace(-ENOMEM);
+    for (uint32_t i = 0; r == 0 && !b->pool && i < n_items; i++)
+        pack_item(&packing, i, 0);
+    if (r == 0 && b->pool)
+        se_pool_run(b->pool, pack_item, &packing, n_items);
+    if (r == 0 && packing.failed)
+        r = se_fail(-ENOMEM, "no memory to bring weights into order");
     if (r == 0)
-        se_gpu_matrix_pack(rows, out->n_out, out->n_in, packed);
+        r = send(packing.packed, packed_b, &out->packed);
+    se_mem_free(packing.packed);
+    return r;
+}
+
+static int send_q8(const struct se_matrix *const *w, uint32_t n_w, struct se_cuda_matrix *out)
+{
+    const size_t packed_b = se_gpu_matrix_q8_size(out->n_out, out->n_in);
+    unsigned char *packed = se_mem_zero(packed_b, 1), *at = packed;
+    int r = packed ? 0 : se_trace(-ENOMEM);
+    for (uint32_t i = 0; r == 0 && i < n_w; i++) {
+        se_gpu_matrix_q8_pack(w[i]->data, w[i]->scale, w[i]->n_out, w[i]->n_in, at);
+        at += se_gpu_matrix_q8_size(w[i]->n_out, w[i]->n_in);
+    }
     if (r == 0)
         r = send(packed, packed_b, &out->packed);
     se_mem_free(packed);
-    se_mem_free(rows);
     return r;
+}
+
+/* 8 bits stay 8 where the matrices end at whole panels; of others the same values go as bf16. */
+static enum se_gpu_store store_of(const struct se_matrix *const *w, uint32_t n_w)
+{
+    for (uint32_t i = 0; i < n_w; i++) {
+        if (w[i]->dtype != SE_DTYPE_Q8 || (i + 1 < n_w && w[i]->n_out % SE_Q8_LANES != 0))
+            return SE_GPU_BF16;
+    }
+    return SE_GPU_Q8;
+}
+
+static int send_packed(struct se_backend *b, const struct se_matrix *const *w, uint32_t n_w,
+                       struct se_cuda_matrix *out)
+{
+    out->store = store_of(w, n_w);
+    return out->store == SE_GPU_Q8 ? send_q8(w, n_w, out) : send_bf16(b, w, out);
 }
 
 /* Biases of matrices that are joined: where one has none, zeroes. */
@@ -112,14 +178,14 @@ static int send_biases(const struct se_matrix *const *w, const float *const *bia
     return r;
 }
 
-static int send_joined(const struct se_matrix *const *w, const float *const *bias, uint32_t n_w,
-                       struct se_cuda_matrix *out)
+static int send_joined(struct se_backend *b, const struct se_matrix *const *w,
+                       const float *const *bias, uint32_t n_w, struct se_cuda_matrix *out)
 {
     out->n_in = w[0]->n_in;
     out->n_out = 0;
     for (uint32_t i = 0; i < n_w; i++)
         out->n_out += w[i]->n_out;
-    const int r = send_packed(w, n_w, out);
+    const int r = send_packed(b, w, n_w, out);
     return r < 0 ? r : send_biases(w, bias, n_w, out);
 }
 
@@ -139,13 +205,13 @@ static int send_layer(struct se_backend *b, const struct se_layer *from, struct 
     if (r == 0)
         r = send_floats(from->norm_k, config->head_dim, &to->norm_k);
     if (r == 0)
-        r = send_joined(qkv, qkv_bias, 3, &to->qkv);
+        r = send_joined(b, qkv, qkv_bias, 3, &to->qkv);
     if (r == 0)
-        r = send_joined(o, &from->bias_o, 1, &to->o);
+        r = send_joined(b, o, &from->bias_o, 1, &to->o);
     if (r == 0)
-        r = send_joined(wide, wide_bias, 2, &to->gate_up);
+        r = send_joined(b, wide, wide_bias, 2, &to->gate_up);
     if (r == 0)
-        r = send_joined(down, &from->bias_down, 1, &to->down);
+        r = send_joined(b, down, &from->bias_down, 1, &to->down);
     return r;
 }
 
@@ -176,7 +242,7 @@ int se_cuda_weights_open(struct se_backend *b)
     if (r == 0)
         r = send_floats(model->norm, model->config.hidden, &b->norm);
     if (r == 0)
-        r = send_joined(output, none, 1, &b->output);
+        r = send_joined(b, output, none, 1, &b->output);
     return r;
 }
 
