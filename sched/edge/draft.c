@@ -251,7 +251,8 @@ const float *se_draft_likely(struct se_draft *d, uint32_t *n)
         return d->likely;
     for (uint32_t i = 1; i < d->tree.n; i++)
         d->likely[(*n)++] = likely_of(d, i);
-    qsort(d->likely, *n, sizeof *d->likely, falling);
+    if (*n > 1) /* of none there may be no array */
+        qsort(d->likely, *n, sizeof *d->likely, falling);
     return d->likely;
 }
 
