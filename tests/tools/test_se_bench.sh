@@ -473,7 +473,8 @@ if [ "$sched" = yes ]; then
     [ -z "$serverd" ] || with_server
     sched_figures
     crowd_figures
-    all_figures
+    # With sanitizers not: it runs once more what ran above.
+    [ -n "${ASAN_OPTIONS:-}" ] || all_figures
 else
     refuses 1 'built without the scheduler' ring
     refuses 1 'built without the scheduler' round shm:///x
