@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Several ranks of the CPU backend as one: rank 0 is this process, the others are forked.
+/* Several ranks of a backend as one: rank 0 is this process, the others are forked.
  *
- *   rank 0    forward() ── order ──► se_cpu: layers, sums ... ──► answers
- *                             │              ▲ all_reduce, gather
- *   rank 1    await ──────── order ──► se_cpu: layers, sums ... ──► await
+ *   rank 0    forward() ── order ──► backend: layers, sums ... ──► answers
+ *                             │               ▲ all_reduce, gather
+ *   rank 1    await ──────── order ──► backend: layers, sums ... ──► await
  *
- * An order is the batch as numbers: rows, tails, pages and what is wanted. Every rank keeps the
- * keys and values of its own heads, so that nothing but rows passes between them.
+ * An order is the batch as numbers (orders.h). Every rank keeps the keys and values of its own
+ * heads, so that nothing but rows passes between them.
  *
  * A rank looks for its parent while it waits, and rank 0 for its children: whoever is missed
  * ends the group (collective.h). */
@@ -27,9 +27,10 @@
 #include "runtime/base/mem.h"
 #include "runtime/model/backend.h"
 #include "runtime/model/collective.h"
+#include "runtime/model/orders.h"
 #include "runtime/model/split.h"
 
-enum { TEXT_B = 96 };
+enum { TEXT_B = 340 };
 #define WAIT_NS 30000000000u  /* of a step: what a rank may be late */
 #define OPEN_NS 600000000000u /* files may be read for the first time */
 #define LEAVE_NS 1000000000u
@@ -37,10 +38,12 @@ enum { TEXT_B = 96 };
 
 /* What one rank has, whichever it is. */
 struct rank {
+    const struct se_backend_ops *ops;
     struct se_model *part;
     struct se_pool *pool;
-    struct se_backend *cpu;
+    struct se_backend *backend;
     struct se_collective *group;
+    struct se_orders orders;
 };
 
 struct ranks {
@@ -49,26 +52,7 @@ struct ranks {
     uint32_t size;
     pid_t process[SE_COLLECTIVE_RANKS_MAX]; /* by rank; 0: none, or it has ended */
     char text[TEXT_B];
-    uint32_t *order;
-    size_t order_cap;
     bool gone; /* the group was given up, and nobody hears a farewell */
-};
-
-/* Orders: a head, and behind it so many numbers. */
-enum order { FORWARD, MOVE, LEAVE };
-struct head {
-    uint32_t order;
-    uint32_t n_parts, n_rows, n_tail, n_pages; /* FORWARD */
-    uint32_t n_moves;                          /* MOVE */
-};
-struct order_part {
-    uint32_t first_row, n_rows, n_pages;
-    uint32_t want, hidden; /* hidden: a bool */
-};
-enum {
-    PART_NUMBERS = sizeof(struct order_part) / sizeof(uint32_t),
-    ROW_NUMBERS = sizeof(struct se_batch_row) / sizeof(uint32_t),
-    MOVE_NUMBERS = sizeof(struct se_kv_move) / sizeof(uint32_t)
 };
 
 static struct ranks *ranks_of(struct se_backend *backend)
@@ -79,12 +63,6 @@ static struct ranks *ranks_of(struct se_backend *backend)
 static const struct ranks *ranks_of_const(const struct se_backend *backend)
 {
     return (const struct ranks *)(const void *)backend;
-}
-
-static size_t numbers_of(const struct head *head)
-{
-    return (size_t)head->n_parts * PART_NUMBERS + (size_t)head->n_rows * ROW_NUMBERS +
-           head->n_tail + head->n_pages + (size_t)head->n_moves * MOVE_NUMBERS;
 }
 
 /* One rank's own: threads, its part of the model, the backend. */
@@ -99,13 +77,14 @@ static int open_rank(struct rank *rank, const struct se_model *model,
     own.pool = rank->pool;
     own.group = rank->group;
     if (r == 0)
-        r = se_backend_cpu.open(&rank->cpu, rank->part, &own);
+        r = rank->ops->open(&rank->backend, rank->part, &own);
     return r;
 }
 
 static void close_rank(struct rank *rank)
 {
-    se_backend_cpu.close(rank->cpu);
+    rank->ops->close(rank->backend);
+    se_orders_fini(&rank->orders);
     se_pool_free(rank->pool);
     se_split_free(rank->part);
     if (rank->group)
@@ -124,11 +103,7 @@ static int meet(struct rank *rank)
 struct worker {
     struct rank own;
     pid_t parent;
-    uint32_t *order;
-    struct se_batch_part *part;
-    struct se_part *ask;
-    float *hidden; /* where states go that only rank 0 hands out */
-    size_t order_cap, part_cap, ask_cap, hidden_cap;
+    struct se_order_limits limits;
 };
 
 static int check_parent(void *context)
@@ -137,66 +112,22 @@ static int check_parent(void *context)
     return getppid() == worker->parent ? 0 : se_fail(-EPIPE, "rank 0 has ended");
 }
 
-static int grow_worker(struct worker *w, const struct head *head)
-{
-    const size_t hidden = (size_t)head->n_rows * w->own.part->config.hidden;
-    int r = se_mem_grow(&w->order, &w->order_cap, numbers_of(head), sizeof *w->order);
-    if (r == 0)
-        r = se_mem_grow(&w->part, &w->part_cap, head->n_parts, sizeof *w->part);
-    if (r == 0)
-        r = se_mem_grow(&w->ask, &w->ask_cap, head->n_parts, sizeof *w->ask);
-    if (r == 0)
-        r = se_mem_grow(&w->hidden, &w->hidden_cap, hidden, sizeof *w->hidden);
-    return r;
-}
-
-/* The batch as it was packed in pack_batch(). */
-static int obey_forward(struct worker *w, const struct head *head)
-{
-    const struct order_part *part = (const struct order_part *)(const void *)w->order;
-    const uint32_t *row = w->order + (size_t)head->n_parts * PART_NUMBERS;
-    const uint32_t *tail = row + (size_t)head->n_rows * ROW_NUMBERS;
-    const uint32_t *page = tail + head->n_tail;
-    const size_t hidden = w->own.part->config.hidden;
-    for (uint32_t i = 0; i < head->n_parts; page += part[i++].n_pages) {
-        w->ask[i] = (struct se_part){
-            .want = (enum se_want)part[i].want,
-            .hidden = part[i].hidden ? w->hidden + part[i].first_row * hidden : NULL,
-        };
-        w->part[i] = (struct se_batch_part){ .ask = &w->ask[i],
-                                             .page = page,
-                                             .n_pages = part[i].n_pages,
-                                             .first_row = part[i].first_row,
-                                             .n_rows = part[i].n_rows };
-    }
-    const struct se_batch batch = { .part = w->part,
-                                    .row = (const struct se_batch_row *)(const void *)row,
-                                    .tail = tail,
-                                    .n_parts = head->n_parts,
-                                    .n_rows = head->n_rows };
-    return se_backend_cpu.forward(w->own.cpu, &batch);
-}
-
 /* 0, SE_COLLECTIVE_IDLE when it was told to leave, or -errno. */
 static int obey(struct worker *w)
 {
     struct se_collective *group = w->own.group;
-    struct head head;
+    struct se_orders *orders = &w->own.orders;
     int r = group->ops->await(group, IDLE_NS);
     if (r != 0)
         return r < 0 ? r : 0;
-    r = group->ops->broadcast(group, &head, sizeof head);
-    if (r < 0 || head.order == LEAVE)
-        return r < 0 ? r : SE_COLLECTIVE_IDLE;
-    r = grow_worker(w, &head);
-    if (r == 0)
-        r = group->ops->broadcast(group, w->order, numbers_of(&head) * sizeof *w->order);
-    if (r == 0 && head.order == FORWARD)
-        r = obey_forward(w, &head);
-    else if (r == 0)
-        se_backend_cpu.move(w->own.cpu, (const struct se_kv_move *)(const void *)w->order,
-                            head.n_moves);
-    return r;
+    r = se_orders_receive(orders, group, &w->limits);
+    if (r == SE_ORDER_LEAVE)
+        return SE_COLLECTIVE_IDLE;
+    if (r == SE_ORDER_FORWARD)
+        return w->own.ops->forward(w->own.backend, &orders->batch);
+    if (r == SE_ORDER_MOVE)
+        w->own.ops->move(w->own.backend, orders->move, orders->head.n_moves);
+    return r < 0 ? r : 0;
 }
 
 /* Signals are rank 0's: a terminal and a service manager send theirs to all. Files and sockets
@@ -218,6 +149,11 @@ static void work(struct worker *w, const struct se_model *model,
                  const struct se_engine_options *options)
 {
     char why[256];
+    w->limits = (struct se_order_limits){ .max_rows = options->max_rows,
+                                          .n_pages = options->n_pages,
+                                          .vocab = model->config.vocab,
+                                          .context = model->config.context,
+                                          .hidden = model->config.hidden };
     int r = open_rank(&w->own, model, options);
     if (r == 0)
         r = meet(&w->own);
@@ -241,7 +177,7 @@ static struct se_collective_options group_options(const struct se_engine_options
 static int start_rank(struct ranks *ranks, uint32_t number, const struct se_model *model,
                       const struct se_engine_options *options)
 {
-    struct worker worker = { .parent = getpid() };
+    struct worker worker = { .own.ops = ranks->own.ops, .parent = getpid() };
     struct se_collective_options group = group_options(options);
     const pid_t process = fork();
     if (process < 0)
@@ -297,11 +233,10 @@ static bool has_left(pid_t process, uint64_t until)
 static void part_from_ranks(struct ranks *ranks)
 {
     struct se_collective *group = ranks->own.group;
-    struct head head = { .order = LEAVE };
     const uint64_t until = se_clock_ns() + LEAVE_NS;
     if (group && !ranks->gone) {
         group->deadline_ns = LEAVE_NS;
-        group->ops->broadcast(group, &head, sizeof head);
+        se_orders_send_leave(group);
     }
     for (uint32_t i = 1; i < ranks->size; i++) {
         if (ranks->process[i] == 0 || (group && has_left(ranks->process[i], until)))
@@ -320,7 +255,6 @@ static void ranks_close(struct se_backend *backend)
     part_from_ranks(ranks);
     close_rank(&ranks->own);
     se_collective_memory_free(ranks->memory);
-    se_mem_free(ranks->order);
     se_mem_free(ranks);
 }
 
@@ -342,8 +276,8 @@ static int start(struct ranks *ranks, const struct se_model *model,
     ranks->own.group->deadline_ns = OPEN_NS;
     r = meet(&ranks->own);
     ranks->own.group->deadline_ns = group.deadline_ns;
-    snprintf(ranks->text, sizeof ranks->text, "%s, %u ranks", se_backend_cpu.text(ranks->own.cpu),
-             ranks->size);
+    snprintf(ranks->text, sizeof ranks->text, "%s, %u ranks",
+             ranks->own.ops->text(ranks->own.backend), ranks->size);
     return r;
 }
 
@@ -358,6 +292,7 @@ static int ranks_open(struct se_backend **out, const struct se_model *model,
     struct ranks *ranks = se_mem_zero(1, sizeof *ranks);
     if (!ranks)
         return -ENOMEM;
+    ranks->own.ops = &se_backend_cpu;
     ranks->size = options->tp;
     r = start(ranks, model, options);
     if (r < 0) {
@@ -376,53 +311,7 @@ static const char *ranks_text(const struct se_backend *backend)
 static size_t ranks_memory(const struct se_backend *backend)
 {
     const struct ranks *ranks = ranks_of_const(backend);
-    return se_backend_cpu.memory(ranks->own.cpu) * ranks->size;
-}
-
-/* A head and what lies in order. */
-static int send_order(struct ranks *ranks, struct head *head)
-{
-    struct se_collective *group = ranks->own.group;
-    const int r = group->ops->broadcast(group, head, sizeof *head);
-    if (r < 0)
-        return r;
-    return group->ops->broadcast(group, ranks->order, numbers_of(head) * sizeof *ranks->order);
-}
-
-static struct head head_of(const struct se_batch *batch)
-{
-    struct head head = { .order = FORWARD, .n_parts = batch->n_parts, .n_rows = batch->n_rows };
-    for (uint32_t i = 0; i < batch->n_parts; i++)
-        head.n_pages += batch->part[i].n_pages;
-    for (uint32_t i = 0; i < batch->n_rows; i++) {
-        const struct se_batch_row *row = &batch->row[i];
-        const uint32_t end = row->tail + (row->position + 1 - row->plain);
-        head.n_tail = end > head.n_tail ? end : head.n_tail;
-    }
-    return head;
-}
-
-static int pack_batch(struct ranks *ranks, const struct se_batch *batch, struct head *head)
-{
-    *head = head_of(batch);
-    int r = se_mem_grow(&ranks->order, &ranks->order_cap, numbers_of(head), sizeof *ranks->order);
-    if (r < 0)
-        return r;
-    struct order_part *part = (struct order_part *)(void *)ranks->order;
-    uint32_t *at = ranks->order + (size_t)batch->n_parts * PART_NUMBERS;
-    memcpy(at, batch->row, batch->n_rows * sizeof *batch->row);
-    at += (size_t)batch->n_rows * ROW_NUMBERS;
-    if (head->n_tail)
-        memcpy(at, batch->tail, head->n_tail * sizeof *at);
-    at += head->n_tail;
-    for (uint32_t i = 0; i < batch->n_parts; i++) {
-        const struct se_batch_part *from = &batch->part[i];
-        part[i] = (struct order_part){ from->first_row, from->n_rows, from->n_pages,
-                                       (uint32_t)from->ask->want, from->ask->hidden != NULL };
-        memcpy(at, from->page, from->n_pages * sizeof *at);
-        at += from->n_pages;
-    }
-    return 0;
+    return ranks->own.ops->memory(ranks->own.backend) * ranks->size;
 }
 
 static void give_up(struct ranks *ranks)
@@ -434,13 +323,10 @@ static void give_up(struct ranks *ranks)
 static int ranks_forward(struct se_backend *backend, const struct se_batch *batch)
 {
     struct ranks *ranks = ranks_of(backend);
-    struct head head;
-    int r = pack_batch(ranks, batch, &head);
-    if (r < 0)
-        return r;
-    r = send_order(ranks, &head);
+    struct rank *own = &ranks->own;
+    int r = se_orders_send_batch(&own->orders, own->group, batch);
     if (r == 0)
-        r = se_backend_cpu.forward(ranks->own.cpu, batch);
+        r = own->ops->forward(own->backend, batch);
     /* A logit that is not finite is no fault of the ranks'; after anything else they no longer
      * know what this one does. */
     if (r < 0 && r != -EDOM)
@@ -452,18 +338,13 @@ static int ranks_forward(struct se_backend *backend, const struct se_batch *batc
 static void ranks_move(struct se_backend *backend, const struct se_kv_move *move, uint32_t n)
 {
     struct ranks *ranks = ranks_of(backend);
-    struct head head = { .order = MOVE, .n_moves = n };
+    struct rank *own = &ranks->own;
     if (n == 0)
         return;
-    int r = se_mem_grow(&ranks->order, &ranks->order_cap, numbers_of(&head), sizeof *ranks->order);
-    if (r == 0) {
-        memcpy(ranks->order, move, n * sizeof *move);
-        r = send_order(ranks, &head);
-    }
-    if (r < 0)
+    if (se_orders_send_moves(&own->orders, own->group, move, n) < 0)
         give_up(ranks);
     else
-        se_backend_cpu.move(ranks->own.cpu, move, n);
+        own->ops->move(own->backend, move, n);
 }
 
 const struct se_backend_ops se_backend_ranks = {

@@ -43,6 +43,10 @@ struct se_collective_ops {
      * SE_COLLECTIVE_IDLE when ns have passed: nothing is broken by that. */
     int (*await)(struct se_collective *group, uint64_t ns);
 
+    /* Whether the group still stands: 0, or what the next operation would fail with. For a rank
+     * that waits for something else meanwhile. */
+    int (*check)(struct se_collective *group);
+
     /* Breaks the group: what the others' operations fail with is this rank and the sentence. */
     void (*give_up)(struct se_collective *group, const char *why);
 

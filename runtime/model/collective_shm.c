@@ -329,6 +329,12 @@ static int shm_await(struct se_collective *group, uint64_t ns)
     return r < 0 ? se_trace(r) : r;
 }
 
+static int shm_check(struct se_collective *group)
+{
+    const int r = consider(shm_of(group));
+    return r < 0 ? se_trace(r) : 0;
+}
+
 static void shm_close(struct se_collective *group) { se_mem_free(group); }
 
 static const struct se_collective_ops ops = {
@@ -337,6 +343,7 @@ static const struct se_collective_ops ops = {
     .broadcast = shm_broadcast,
     .gather = shm_gather,
     .await = shm_await,
+    .check = shm_check,
     .give_up = shm_give_up,
     .close = shm_close,
 };
