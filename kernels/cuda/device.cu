@@ -6,14 +6,14 @@
 #include <time.h>
 
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/fail.h"
 #include "kernels/cuda/gpu.h"
 
 static thread_local char error_text[512];
 
 const char *se_gpu_error(void) { return error_text; }
 
-static int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int fail(int code, const char *format, ...)
+int se_gpu_fail(int code, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -28,8 +28,8 @@ static int check(cudaError_t error, const char *doing)
     if (error == cudaSuccess)
         return 0;
     cudaGetLastError();
-    return fail(error == cudaErrorMemoryAllocation ? -ENOMEM : -EIO, "GPU: %s: %s (%s)", doing,
-                cudaGetErrorString(error), cudaGetErrorName(error));
+    return se_gpu_fail(error == cudaErrorMemoryAllocation ? -ENOMEM : -EIO, "GPU: %s: %s (%s)",
+                       doing, cudaGetErrorString(error), cudaGetErrorName(error));
 }
 
 static double mib(size_t size_b) { return (double)size_b / (1024 * 1024); }
@@ -42,10 +42,10 @@ static int no_driver(void)
     int driver = 0;
     cudaDriverGetVersion(&driver);
     if (driver == 0)
-        return fail(-ENODEV, "GPU: no NVIDIA driver is loaded");
-    return fail(-ENODEV, "GPU: the NVIDIA driver is for CUDA %d.%d, and %d.%d is needed",
-                driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
-                CUDART_VERSION % 1000 / 10);
+        return se_gpu_fail(-ENODEV, "GPU: no NVIDIA driver is loaded");
+    return se_gpu_fail(-ENODEV, "GPU: the NVIDIA driver is for CUDA %d.%d, and %d.%d is needed",
+                       driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+                       CUDART_VERSION % 1000 / 10);
 }
 
 int se_gpu_devices(void)
@@ -57,10 +57,10 @@ int se_gpu_devices(void)
     if (error == cudaErrorInsufficientDriver)
         return no_driver();
     if (error == cudaErrorNoDevice || (error == cudaSuccess && n == 0))
-        return fail(-ENODEV, "GPU: there is no device");
+        return se_gpu_fail(-ENODEV, "GPU: there is no device");
     if (error != cudaSuccess)
-        return fail(-ENODEV, "GPU: devices cannot be counted: %s (%s)", cudaGetErrorString(error),
-                    cudaGetErrorName(error));
+        return se_gpu_fail(-ENODEV, "GPU: devices cannot be counted: %s (%s)",
+                           cudaGetErrorString(error), cudaGetErrorName(error));
     return n;
 }
 
@@ -74,8 +74,8 @@ static int check_architecture(const struct se_gpu_device *device)
     if (error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction ||
         error == cudaErrorUnsupportedPtxVersion) {
         cudaGetLastError();
-        return fail(-ENODEV, "GPU %d: %s is sm_%u%u, which the module was not compiled for",
-                    device->number, device->name, device->major, device->minor);
+        return se_gpu_fail(-ENODEV, "GPU %d: %s is sm_%u%u, which the module was not compiled for",
+                           device->number, device->name, device->major, device->minor);
     }
     return check(error, "a kernel cannot be loaded");
 }
@@ -92,8 +92,8 @@ static int describe(struct se_gpu_device *device)
     device->multiprocessors = (uint32_t)properties.multiProcessorCount;
     device->memory_b = properties.totalGlobalMem;
     if (!properties.canMapHostMemory)
-        return fail(-ENODEV, "GPU %d: %s cannot see the host's memory", device->number,
-                    device->name);
+        return se_gpu_fail(-ENODEV, "GPU %d: %s cannot see the host's memory", device->number,
+                           device->name);
     return 0;
 }
 
@@ -103,7 +103,7 @@ int se_gpu_device_open(int number, struct se_gpu_device *device)
     if (n < 0)
         return n;
     if (number < 0 || number >= n)
-        return fail(-ENODEV, "GPU %d: there is no such device, only 0 to %d", number, n - 1);
+        return se_gpu_fail(-ENODEV, "GPU %d: there is no such device, only 0 to %d", number, n - 1);
     memset(device, 0, sizeof *device);
     device->number = number;
     int r = describe(device);
@@ -135,8 +135,8 @@ void *se_gpu_alloc(size_t size_b, const char *what)
         return NULL;
     if (cudaMemGetInfo(&free_b, &all_b) != cudaSuccess)
         cudaGetLastError();
-    fail(-ENOMEM, "GPU: there is no memory for %s: %.1f MiB wanted, %.1f of %.1f MiB free", what,
-         mib(size_b), mib(free_b), mib(all_b));
+    se_gpu_fail(-ENOMEM, "GPU: there is no memory for %s: %.1f MiB wanted, %.1f of %.1f MiB free",
+                what, mib(size_b), mib(free_b), mib(all_b));
     return NULL;
 }
 
@@ -211,7 +211,8 @@ int se_gpu_stream_upload(se_gpu_stream stream, void *device, const struct se_gpu
                          size_t size_b)
 {
     if (size_b > from->size_b)
-        return fail(-EINVAL, "GPU: %zu bytes of %zu were to be copied", size_b, from->size_b);
+        return se_gpu_fail(-EINVAL, "GPU: %zu bytes of %zu were to be copied", size_b,
+                           from->size_b);
     return check(cudaMemcpyAsync(device, from->host, size_b, cudaMemcpyHostToDevice, stream),
                  "copying a step's input");
 }
@@ -231,7 +232,8 @@ static uint64_t now_ns(void)
 
 static int too_late(uint64_t within_ns)
 {
-    return fail(-ETIMEDOUT, "GPU: it has not answered within %.1f s", (double)within_ns / 1e9);
+    return se_gpu_fail(-ETIMEDOUT, "GPU: it has not answered within %.1f s",
+                       (double)within_ns / 1e9);
 }
 
 /* 0: all is done; 1: not yet; < 0: it has failed. */
@@ -277,7 +279,7 @@ int se_gpu_stream_wait_word(se_gpu_stream stream, const uint64_t *word, uint64_t
         if (r < 0)
             return r;
         if (r == 0 && !has_come(word, value))
-            return fail(-EIO, "GPU: a step has ended without an answer");
+            return se_gpu_fail(-EIO, "GPU: a step has ended without an answer");
         if (now_ns() - begun_ns > within_ns)
             return has_come(word, value) ? 0 : too_late(within_ns);
     }
@@ -299,7 +301,7 @@ int se_gpu_capture_end(se_gpu_stream stream, void **graph)
     *graph = NULL;
     int r = check(cudaStreamEndCapture(stream, &captured), "capturing a step");
     if (r == 0 && captured == NULL)
-        r = fail(-EIO, "GPU: nothing was captured of a step");
+        r = se_gpu_fail(-EIO, "GPU: nothing was captured of a step");
     if (r == 0)
         r = check(cudaGraphInstantiate(&ready, captured, 0), "making a graph of a step");
     if (r == 0)

@@ -107,6 +107,18 @@ void se_gpu_attend(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t
 void se_gpu_glu(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
                 const float *gate_up, uint32_t n, uint16_t *out);
 
+/* ---- of several ranks: part begins with what rank 0 has computed, then rank 1 ... */
+
+/* x[row] += the sum of part[rank][row] from rank 0 upwards, and of bias, unless that is NULL: n to
+ * a row, `bucket` rows to a rank. */
+void se_gpu_sum_ranks(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                      const float *part, uint32_t ranks, const float *bias, uint32_t n, float *x);
+
+/* Logits of the wanted rows, vocab to a row: `tokens` of them from each rank, fewer or none from
+ * the last ones, whose rows are that much shorter; bucket * tokens lie between two ranks. */
+void se_gpu_join_ranks(se_gpu_stream stream, const struct se_gpu_input *in, uint32_t bucket,
+                       const float *part, uint32_t tokens, uint32_t vocab, float *logits);
+
 /* ---- answers: `out` is in the device's memory; its fault is 0 before the first step */
 
 /* Logits of the wanted rows, vocab floats each, vocab below 2^21; used as scratch where the row's

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdarg.h>
+#include <time.h>
 
 #include <utility>
 #include <vector>
 
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/fail.h"
 #include "kernels/cuda/gpu.h"
 #include "tests/simt/device_simt.h"
 #include "tests/simt/stream.h"
@@ -37,10 +39,11 @@ struct simt_device_counts simt_device_seen(void)
     return now;
 }
 
+const struct simt_device_faults *simt_device_told(void) { return &faults; }
+
 const char *se_gpu_error(void) { return error_text; }
 
-static int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int fail(int code, const char *format, ...)
+int se_gpu_fail(int code, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -51,7 +54,7 @@ static int fail(int code, const char *format, ...)
 
 static int check(const char *doing)
 {
-    return failed ? fail(-EIO, "GPU: %s: the emulator was told to fail", doing) : 0;
+    return failed ? se_gpu_fail(-EIO, "GPU: %s: the emulator was told to fail", doing) : 0;
 }
 
 /* What is no part of a stream spoils a capture: it would not be done again. */
@@ -60,12 +63,17 @@ static int check_outside(const char *doing)
     if (capturing == NULL)
         return check(doing);
     capturing->spoilt = true;
-    return fail(-EIO, "GPU: %s: not while a stream captures", doing);
+    return se_gpu_fail(-EIO, "GPU: %s: not while a stream captures", doing);
 }
 
 /* ---- devices */
 
-int se_gpu_devices(void) { return faults.absent ? fail(-ENODEV, "GPU: there is no device") : 1; }
+int se_gpu_devices(void)
+{
+    if (faults.absent)
+        return se_gpu_fail(-ENODEV, "GPU: there is no device");
+    return faults.devices > 0 ? faults.devices : 8;
+}
 
 int se_gpu_device_open(int number, struct se_gpu_device *device)
 {
@@ -73,7 +81,7 @@ int se_gpu_device_open(int number, struct se_gpu_device *device)
     if (n < 0)
         return n;
     if (number < 0 || number >= n)
-        return fail(-ENODEV, "GPU %d: there is no such device, only 0 to %d", number, n - 1);
+        return se_gpu_fail(-ENODEV, "GPU %d: there is no such device, only 0 to %d", number, n - 1);
     simt_catch_signals();
     memset(device, 0, sizeof *device);
     device->number = number;
@@ -118,9 +126,10 @@ void *se_gpu_alloc(size_t size_b, const char *what)
         return NULL;
     size_t used_b = sum_of(memory);
     if (faults.memory_b > 0 && (used_b > faults.memory_b || size_b > faults.memory_b - used_b)) {
-        fail(-ENOMEM, "GPU: there is no memory for %s: %.1f MiB wanted, %.1f of %.1f MiB free",
-             what, (double)size_b / mib, ((double)faults.memory_b - (double)used_b) / mib,
-             (double)faults.memory_b / mib);
+        se_gpu_fail(-ENOMEM,
+                    "GPU: there is no memory for %s: %.1f MiB wanted, %.1f of %.1f MiB free", what,
+                    (double)size_b / mib, ((double)faults.memory_b - (double)used_b) / mib,
+                    (double)faults.memory_b / mib);
         return NULL;
     }
     void *start = simt_alloc(size_b);
@@ -229,7 +238,8 @@ int se_gpu_stream_upload(se_gpu_stream stream, void *device, const struct se_gpu
 {
     const void *host = from->host;
     if (size_b > from->size_b)
-        return fail(-EINVAL, "GPU: %zu bytes of %zu were to be copied", size_b, from->size_b);
+        return se_gpu_fail(-EINVAL, "GPU: %zu bytes of %zu were to be copied", size_b,
+                           from->size_b);
     check_range(device, size_b, "copying a step's input");
     counts.uploads++;
     simt_stream_add(stream, [device, host, size_b] { copy(device, host, size_b); });
@@ -242,24 +252,51 @@ int se_gpu_stream_started(se_gpu_stream stream)
     return check("starting a kernel");
 }
 
-/* One piece of work. False: there is none, or it cannot be done. */
-static bool advance(se_gpu_stream stream)
+static bool again;
+
+void simt_stream_again(void) { again = true; }
+
+/* One piece of work. WAITS: for another process. */
+enum advance { NOTHING, DONE, WAITS };
+static enum advance advance(se_gpu_stream stream)
 {
     if (faults.hangs || failed || stream->queue.empty())
-        return false;
+        return NOTHING;
     if (faults.fails > 0 && --faults.fails == 0) {
         failed = true;
-        return false;
+        return NOTHING;
     }
     simt_work work = std::move(stream->queue.front());
     stream->queue.pop_front();
+    again = false;
     work();
-    return true;
+    if (!again)
+        return DONE;
+    stream->queue.push_front(std::move(work));
+    return WAITS;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* As long as there is time for those that others are waited for. */
+static bool go_on(se_gpu_stream stream, uint64_t until_ns)
+{
+    const struct timespec pause = { 0, 50000 };
+    const enum advance way = advance(stream);
+    if (way == WAITS)
+        nanosleep(&pause, NULL);
+    return way == DONE || (way == WAITS && now_ns() < until_ns);
 }
 
 static int too_late(uint64_t within_ns)
 {
-    return fail(-ETIMEDOUT, "GPU: it has not answered within %.1f s", (double)within_ns / 1e9);
+    return se_gpu_fail(-ETIMEDOUT, "GPU: it has not answered within %.1f s",
+                       (double)within_ns / 1e9);
 }
 
 int se_gpu_stream_wait(se_gpu_stream stream, uint64_t within_ns)
@@ -268,7 +305,8 @@ int se_gpu_stream_wait(se_gpu_stream stream, uint64_t within_ns)
     if (r < 0)
         return r;
     counts.waits++;
-    while (advance(stream))
+    const uint64_t until_ns = now_ns() + within_ns;
+    while (go_on(stream, until_ns))
         ;
     r = check("a step has failed");
     return r < 0 || stream->queue.empty() ? r : too_late(within_ns);
@@ -281,12 +319,13 @@ int se_gpu_stream_wait_word(se_gpu_stream stream, const uint64_t *word, uint64_t
     int r = check_outside("waiting for a step");
     if (r < 0)
         return r;
+    const uint64_t until_ns = now_ns() + within_ns;
     while (*word != value)
-        if (!advance(stream)) {
+        if (!go_on(stream, until_ns)) {
             r = check("a step has failed");
             if (r == 0 && !stream->queue.empty())
                 r = too_late(within_ns);
-            return r < 0 ? r : fail(-EIO, "GPU: a step has ended without an answer");
+            return r < 0 ? r : se_gpu_fail(-EIO, "GPU: a step has ended without an answer");
         }
     return 0;
 }
@@ -299,7 +338,7 @@ int se_gpu_capture_begin(se_gpu_stream stream)
 {
     int r = check_outside("beginning to capture");
     if (r == 0 && faults.no_capture)
-        r = fail(-EIO, "GPU: the emulator was told not to capture");
+        r = se_gpu_fail(-EIO, "GPU: the emulator was told not to capture");
     if (r < 0)
         return r;
     stream->captures = new std::vector<simt_work>();
@@ -312,15 +351,15 @@ int se_gpu_capture_end(se_gpu_stream stream, void **graph)
 {
     *graph = NULL;
     if (stream == NULL || stream->captures == NULL)
-        return fail(-EIO, "GPU: capturing a step: the stream does not capture");
+        return se_gpu_fail(-EIO, "GPU: capturing a step: the stream does not capture");
     std::vector<simt_work> *captured = stream->captures;
     stream->captures = NULL;
     capturing = NULL;
     int r = check("capturing a step");
     if (r == 0 && stream->spoilt)
-        r = fail(-EIO, "GPU: capturing a step: something was done beside it");
+        r = se_gpu_fail(-EIO, "GPU: capturing a step: something was done beside it");
     if (r == 0 && faults.no_graph)
-        r = fail(-EIO, "GPU: the emulator was told to make no graph");
+        r = se_gpu_fail(-EIO, "GPU: the emulator was told to make no graph");
     if (r == 0)
         *graph = new simt_graph(std::move(*captured));
     delete captured;
@@ -332,7 +371,7 @@ int se_gpu_capture_end(se_gpu_stream stream, void **graph)
 int se_gpu_graph_launch(se_gpu_stream stream, void *graph)
 {
     if (faults.no_launch)
-        return fail(-EIO, "GPU: the emulator was told to launch no graph");
+        return se_gpu_fail(-EIO, "GPU: the emulator was told to launch no graph");
     int r = check_outside("starting a graph");
     if (r < 0)
         return r;

@@ -14,15 +14,18 @@ extern "C" {
 #endif
 
 struct simt_device_faults {
+    int devices;         /* how many there are; 0: eight */
     size_t memory_b;     /* all that there is; 0: no limit */
     bool absent;         /* there is no device */
     bool no_capture;     /* a capture cannot begin */
     bool no_graph;       /* what was captured cannot be made a graph */
     bool no_launch;      /* a graph cannot be launched */
+    bool no_ranks;       /* several of them cannot meet */
     bool hangs;          /* nothing is done, however long one waits */
     unsigned long fails; /* it fails for good at this unit of work from now on, from 1; 0: never */
 };
 void simt_device_set(const struct simt_device_faults *faults);
+const struct simt_device_faults *simt_device_told(void);
 
 struct simt_device_counts {
     unsigned long launches, graphs; /* kernels started, graphs included; graphs */

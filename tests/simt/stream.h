@@ -23,4 +23,7 @@ struct CUstream_st {
 /* Does it at once when the stream is NULL. */
 void simt_stream_add(struct CUstream_st *stream, simt_work work);
 
+/* Of work that is being done: it waits for others, and is to be done again later. */
+void simt_stream_again(void);
+
 #endif

@@ -236,7 +236,7 @@ static void what_was_told_to_fail_fails(void **state)
     assert_int_equal(se_gpu_devices(), -ENODEV);
     faults = {};
     simt_device_set(&faults);
-    assert_int_equal(se_gpu_device_open(1, &device), -ENODEV);
+    assert_int_equal(se_gpu_device_open(8, &device), -ENODEV);
 }
 
 static void read_from_the_device(void)
