@@ -39,7 +39,7 @@ int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options
                    threads = options->threads ? (uint32_t)options->threads : all;
     rig->tp = options->tp > 1 ? (uint32_t)options->tp : 1;
     rig->threads = options->threads ? threads : all > rig->tp ? all / rig->tp : 1;
-    int r = se_backend_read(options->backend, &rig->backend, &rig->device);
+    int r = se_backend_read(options->backend, &rig->backend, &rig->devices);
     if (r == 0)
         r = check_ranks(dir, options);
     if (r == 0 && !shared)
@@ -70,7 +70,7 @@ int se_rig_start(struct se_rig *rig, uint32_t max_rows, uint32_t n_seqs, uint32_
         rig->pool = NULL;
     }
     struct se_engine_options options = { .backend = rig->backend,
-                                         .device = rig->device,
+                                         .devices = rig->devices,
                                          .pool = rig->pool,
                                          .tp = rig->tp,
                                          .rank_threads = rig->threads,

@@ -25,7 +25,7 @@ struct se_rig {
     struct se_model *model;
     struct se_engine *engine;
     enum se_backend_kind backend;
-    uint32_t device; /* of CUDA */
+    struct se_devices devices; /* of CUDA */
 };
 #define SE_RIG_NULL ((struct se_rig){ 0 })
 

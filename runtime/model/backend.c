@@ -7,21 +7,30 @@
 
 #include "runtime/base/err.h"
 
-static int read_device(const char *text, const char *number, uint32_t *device)
+static int read_devices(const char *text, const char *number, struct se_devices *devices)
 {
-    char *end = NULL;
-    const unsigned long value = strtoul(number, &end, 10);
-    if (*number < '0' || *number > '9' || value > 1023 || (*end && *end != ','))
-        return se_fail(-EINVAL, "backend: '%s' names no device, as cuda:0 does", text);
-    if (*end == ',')
-        return se_fail(-ENOTSUP, "backend: '%s': more than one device is not known here yet", text);
-    *device = (uint32_t)value;
-    return 0;
+    for (;; number++) {
+        char *end = NULL;
+        const unsigned long value = strtoul(number, &end, 10);
+        if (*number < '0' || *number > '9' || value > 1023 || (*end && *end != ','))
+            return se_fail(-EINVAL, "backend: '%s' names no device, as cuda:0 does", text);
+        for (uint32_t i = 0; i < devices->n; i++) {
+            if (devices->of[i] == value)
+                return se_fail(-EINVAL, "backend: '%s' names device %lu twice", text, value);
+        }
+        if (devices->n == SE_DEVICES_MAX)
+            return se_fail(-EINVAL, "backend: '%s' names more than %d devices", text,
+                           SE_DEVICES_MAX);
+        devices->of[devices->n++] = (uint16_t)value;
+        number = end;
+        if (!*number)
+            return 0;
+    }
 }
 
-int se_backend_read(const char *text, enum se_backend_kind *kind, uint32_t *device)
+int se_backend_read(const char *text, enum se_backend_kind *kind, struct se_devices *devices)
 {
-    *device = 0;
+    *devices = (struct se_devices){ 0 };
     *kind = SE_BACKEND_AUTO;
     if (!text || strcmp(text, "auto") == 0)
         return 0;
@@ -32,24 +41,37 @@ int se_backend_read(const char *text, enum se_backend_kind *kind, uint32_t *devi
     if (strcmp(text, "cuda") == 0)
         return 0;
     if (strncmp(text, "cuda:", 5) == 0)
-        return read_device(text, text + 5, device);
-    return se_fail(-EINVAL, "backend: '%s' is none of auto, cpu, cuda, cuda:DEVICE", text);
+        return read_devices(text, text + 5, devices);
+    return se_fail(-EINVAL, "backend: '%s' is none of auto, cpu, cuda, cuda:DEVICE[,DEVICE...]",
+                   text);
+}
+
+/* Every rank needs a GPU of its own. */
+static const struct se_backend_ops *ops_of_ranks(const struct se_engine_options *options)
+{
+    if (options->ops)
+        return options->ops;
+    if (options->backend == SE_BACKEND_AUTO)
+        return se_backend_cuda_devices() >= options->tp ? &se_backend_cuda : &se_backend_cpu;
+    return options->backend == SE_BACKEND_CUDA ? &se_backend_cuda : &se_backend_cpu;
 }
 
 static int open_ranks(const struct se_backend_ops **ops, struct se_backend **out,
                       const struct se_model *model, const struct se_engine_options *options)
 {
-    if ((options->ops && options->ops != &se_backend_cpu) || options->backend == SE_BACKEND_CUDA)
-        return se_fail(-ENOTSUP, "tp %u: only the processor's backend knows ranks so far",
-                       options->tp);
-    *ops = &se_backend_ranks;
-    return se_backend_ranks.open(out, model, options);
+    struct se_engine_options own = *options;
+    if (options->devices.n > 0 && options->devices.n != options->tp)
+        return se_fail(-EINVAL, "tp %u: %u devices are named, and each rank needs one", options->tp,
+                       options->devices.n);
+    own.ops = ops_of_ranks(options);
+    *ops = own.ops->walks ? &se_backend_ranks_that_walk : &se_backend_ranks;
+    return (*ops)->open(out, model, &own);
 }
 
 int se_backend_open(const struct se_backend_ops **ops, struct se_backend **out,
                     const struct se_model *model, const struct se_engine_options *options)
 {
-    if (options->tp > 1)
+    if (options->tp > 1 || options->devices.n > 1)
         return open_ranks(ops, out, model, options);
     if (options->ops) {
         *ops = options->ops;

@@ -75,14 +75,21 @@ struct se_backend_ops {
 };
 
 extern const struct se_backend_ops se_backend_cpu;
-extern const struct se_backend_ops se_backend_ranks; /* options->tp of se_backend_cpu */
-extern const struct se_backend_ops se_backend_cuda;  /* opens its module at the first use */
+extern const struct se_backend_ops se_backend_cuda; /* opens its module at the first use */
 
-/* "auto" or NULL, "cpu", "cuda" or "cuda:DEVICE". 0, or -errno with the sentence. */
-int se_backend_read(const char *text, enum se_backend_kind *kind, uint32_t *device);
+/* options->tp ranks of options->ops, which either walks or does not. */
+extern const struct se_backend_ops se_backend_ranks, se_backend_ranks_that_walk;
 
-/* The options' own, or what their kind says; AUTO: the GPU's where there is one.
- * With tp: ranks of the CPU's; -ENOTSUP where another is asked for. */
+/* How many GPUs there are, found out by another process: what is forked from one that has used a
+ * GPU cannot use any. */
+uint32_t se_backend_cuda_devices(void);
+
+/* "auto" or NULL, "cpu", "cuda", "cuda:DEVICE" or "cuda:DEVICE,DEVICE...". 0, or -errno with the
+ * sentence. */
+int se_backend_read(const char *text, enum se_backend_kind *kind, struct se_devices *devices);
+
+/* The options' own, or what their kind says; AUTO: the GPU's where there is one, and where there
+ * is one for each rank. */
 int se_backend_open(const struct se_backend_ops **ops, struct se_backend **out,
                     const struct se_model *model, const struct se_engine_options *options);
 

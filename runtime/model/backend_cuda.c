@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/base/err.h"
@@ -53,7 +54,7 @@ static int check(const struct se_cuda_module *found, const char *name)
         return se_fail(-ENODEV, "cuda: %s is of another build than this program", name);
     const struct se_backend_ops *ops = found->ops;
     const bool whole = ops && ops->name && ops->open && ops->close && ops->text && ops->memory &&
-                       ops->forward && ops->move && found->error;
+                       ops->forward && ops->move && found->devices && found->error;
     return whole ? 0 : se_fail(-ENODEV, "cuda: %s lacks a part of its table", name);
 }
 
@@ -82,6 +83,28 @@ static int need_module(void)
     const int r = module ? 0 : open_module();
     pthread_mutex_unlock(&lock);
     return r;
+}
+
+/* ---- how many there are */
+
+/* In a process of its own, which comes to no other end than this. */
+static void count_apart(void)
+{
+    const int n = module->devices();
+    _exit(n < 0 ? 0 : n > SE_DEVICES_MAX ? SE_DEVICES_MAX : n);
+}
+
+uint32_t se_backend_cuda_devices(void)
+{
+    int status = 0;
+    if (need_module() < 0)
+        return 0;
+    const pid_t process = fork();
+    if (process == 0)
+        count_apart();
+    while (process > 0 && waitpid(process, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return process > 0 && WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : 0;
 }
 
 /* ---- the operations */

@@ -76,6 +76,9 @@ static int open_rank(struct rank *rank, const struct se_model *model,
         r = se_pool_new(&rank->pool, options->rank_threads, false);
     own.pool = rank->pool;
     own.group = rank->group;
+    own.devices.of[0] =
+        options->devices.n ? options->devices.of[rank->group->rank] : (uint16_t)rank->group->rank;
+    own.devices.n = 1;
     if (r == 0)
         r = rank->ops->open(&rank->backend, rank->part, &own);
     return r;
@@ -258,6 +261,12 @@ static void ranks_close(struct se_backend *backend)
     se_mem_free(ranks);
 }
 
+static void give_up(struct ranks *ranks)
+{
+    ranks->own.group->ops->give_up(ranks->own.group, se_err_text());
+    ranks->gone = true;
+}
+
 static int start(struct ranks *ranks, const struct se_model *model,
                  const struct se_engine_options *options)
 {
@@ -292,10 +301,12 @@ static int ranks_open(struct se_backend **out, const struct se_model *model,
     struct ranks *ranks = se_mem_zero(1, sizeof *ranks);
     if (!ranks)
         return -ENOMEM;
-    ranks->own.ops = &se_backend_cpu;
+    ranks->own.ops = options->ops;
     ranks->size = options->tp;
     r = start(ranks, model, options);
     if (r < 0) {
+        if (ranks->own.group)
+            give_up(ranks);
         ranks_close((struct se_backend *)(void *)ranks);
         return r;
     }
@@ -312,12 +323,6 @@ static size_t ranks_memory(const struct se_backend *backend)
 {
     const struct ranks *ranks = ranks_of_const(backend);
     return ranks->own.ops->memory(ranks->own.backend) * ranks->size;
-}
-
-static void give_up(struct ranks *ranks)
-{
-    ranks->own.group->ops->give_up(ranks->own.group, se_err_text());
-    ranks->gone = true;
 }
 
 static int ranks_forward(struct se_backend *backend, const struct se_batch *batch)
@@ -347,12 +352,8 @@ static void ranks_move(struct se_backend *backend, const struct se_kv_move *move
         own->ops->move(own->backend, move, n);
 }
 
-const struct se_backend_ops se_backend_ranks = {
-    .name = "ranks",
-    .open = ranks_open,
-    .close = ranks_close,
-    .text = ranks_text,
-    .memory = ranks_memory,
-    .forward = ranks_forward,
-    .move = ranks_move,
-};
+#define OPS \
+    .name = "ranks", .open = ranks_open, .close = ranks_close, .text = ranks_text, \
+    .memory = ranks_memory, .forward = ranks_forward, .move = ranks_move
+const struct se_backend_ops se_backend_ranks = { OPS };
+const struct se_backend_ops se_backend_ranks_that_walk = { OPS, .walks = true };

@@ -47,6 +47,10 @@ struct se_collective_ops {
      * that waits for something else meanwhile. */
     int (*check)(struct se_collective *group);
 
+    /* The sentence of the last operation that failed, in this thread: for a module that calls, and
+     * has a se_err_text() of its own. */
+    const char *(*error)(void);
+
     /* Breaks the group: what the others' operations fail with is this rank and the sentence. */
     void (*give_up)(struct se_collective *group, const char *why);
 

@@ -344,6 +344,7 @@ static const struct se_collective_ops ops = {
     .gather = shm_gather,
     .await = shm_await,
     .check = shm_check,
+    .error = se_err_text,
     .give_up = shm_give_up,
     .close = shm_close,
 };

@@ -57,12 +57,19 @@ struct se_part {
 
 enum se_backend_kind { SE_BACKEND_AUTO, SE_BACKEND_CPU, SE_BACKEND_CUDA };
 
+/* Which GPUs, one for each rank on this machine; n 0: the first ones. */
+enum { SE_DEVICES_MAX = 64 };
+struct se_devices {
+    uint32_t n;
+    uint16_t of[SE_DEVICES_MAX];
+};
+
 struct se_backend_ops;
 struct se_collective;
 
 struct se_engine_options {
     enum se_backend_kind backend;
-    uint32_t device;                  /* of CUDA: which one */
+    struct se_devices devices;        /* of CUDA */
     const struct se_backend_ops *ops; /* one of the caller's own; NULL: as backend says */
     struct se_pool *pool;             /* NULL: this thread alone. Must outlive the engine */
     uint32_t max_rows;                /* of one step; more are refused */

@@ -120,7 +120,7 @@ static int open_bench(struct bench *b)
     b->prefill = tiny ? 48 : PREFILL;
     b->max_rows = tiny ? SEQS * TREE : PREFILL;
     const struct se_engine_options options = { .ops = &tap_ops,
-                                               .device = b->size->device,
+                                               .devices = { 1, { (uint16_t)b->size->device } },
                                                .max_rows = b->max_rows,
                                                .n_pages = pages_for(b),
                                                .kv_dtype = SE_DTYPE_F16 };

@@ -25,27 +25,30 @@ static void is_read(void **state)
     static const struct {
         const char *text;
         enum se_backend_kind kind;
-        uint32_t device;
+        struct se_devices devices;
     } good[] = {
-        { "auto", SE_BACKEND_AUTO, 0 },   { "cpu", SE_BACKEND_CPU, 0 },
-        { "cuda", SE_BACKEND_CUDA, 0 },   { "cuda:0", SE_BACKEND_CUDA, 0 },
-        { "cuda:7", SE_BACKEND_CUDA, 7 },
+        { "auto", SE_BACKEND_AUTO, { 0 } },
+        { "cpu", SE_BACKEND_CPU, { 0 } },
+        { "cuda", SE_BACKEND_CUDA, { 0 } },
+        { "cuda:0", SE_BACKEND_CUDA, { 1, { 0 } } },
+        { "cuda:7", SE_BACKEND_CUDA, { 1, { 7 } } },
+        { "cuda:3,0,1", SE_BACKEND_CUDA, { 3, { 3, 0, 1 } } },
     };
     static const char *const bad[] = { "",        "gpu",     "cuda:",    "cuda:x",
-                                       "cuda:-1", "cuda:1x", "cuda:4096" };
+                                       "cuda:-1", "cuda:1x", "cuda:4096", "cuda:0,", "cuda:,1",
+                                       "cuda:2,1,2", "cuda:0,1x" };
     enum se_backend_kind kind;
-    uint32_t device;
+    struct se_devices devices;
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        assert_int_equal(se_backend_read(good[i].text, &kind, &device), 0);
+        assert_int_equal(se_backend_read(good[i].text, &kind, &devices), 0);
         assert_int_equal(kind, good[i].kind);
-        assert_int_equal(device, good[i].device);
+        assert_memory_equal(&devices, &good[i].devices, sizeof devices);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        assert_int_equal(se_backend_read(bad[i], &kind, &device), -EINVAL);
+        assert_int_equal(se_backend_read(bad[i], &kind, &devices), -EINVAL);
         assert_non_null(strstr(se_err_text(), bad[i]));
     }
-    assert_int_equal(se_backend_read("cuda:0,1", &kind, &device), -ENOTSUP);
 }
 
 /* Opens an engine of a tiny model; what is said when it cannot. */

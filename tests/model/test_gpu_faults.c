@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/wait.h>
 /* cmocka wants the four above it */
 #include <cmocka.h>
 
@@ -25,14 +26,19 @@ struct world {
     uint32_t text[STEPS];
 };
 
-static int open_engine(struct world *w)
+static int open_ranks(struct world *w, uint32_t tp)
 {
-    const struct se_engine_options options = {
-        .ops = &se_backend_cuda_ops, .max_rows = 8, .n_pages = 4, .kv_dtype = SE_DTYPE_F16
-    };
+    const struct se_engine_options options = { .ops = &se_backend_cuda_ops,
+                                               .max_rows = 8,
+                                               .n_pages = 4,
+                                               .kv_dtype = SE_DTYPE_F16,
+                                               .tp = tp,
+                                               .tp_wait_ns = 500000000 };
     int r = se_engine_new(&w->engine, model, &options);
     return r < 0 ? r : se_seq_new(&w->seq, se_engine_kv(w->engine));
 }
+
+static int open_engine(struct world *w) { return open_ranks(w, 1); }
 
 static void close_engine(struct world *w)
 {
@@ -171,10 +177,85 @@ static void a_device_that_fails_ends_the_step(void **state)
     }
 }
 
+/* Nobody stays behind who has no one to compute with. */
+static void ranks_that_cannot_begin_say_why(void **state)
+{
+    static const struct {
+        struct simt_device_faults faults;
+        const char *words;
+    } cases[] = {
+        { { .no_ranks = true }, "ranks cannot meet" },
+        { { .devices = 1 }, "rank 1 of 2 gave up: GPU 1: there is no such device, only 0 to 0" },
+        { { .absent = true }, "GPU: there is no device" },
+        { { .memory_b = 4096 }, "GPU: there is no memory for" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w = { 0 };
+        simt_device_set(&cases[i].faults);
+        const int r = open_ranks(&w, 2);
+        assert_true(r < 0);
+        must_say(r, r, cases[i].words);
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+        assert_int_equal(errno, ECHILD);
+        simt_device_set(&none);
+    }
+}
+
+/* What the device of one rank does, the others come to know. */
+static void a_rank_that_hangs_or_fails_ends_the_step(void **state)
+{
+    static const struct {
+        struct simt_device_faults faults; /* of rank 0's */
+        const char *words;
+    } cases[] = {
+        { { .hangs = true }, "GPU: a step has not ended within 0.5 s" },
+        { { .fails = 3 }, "GPU: a step has failed" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w = { 0 };
+        uint32_t token = 6;
+        simt_device_set(&none);
+        assert_int_equal(open_ranks(&w, 2), 0);
+        assert_int_equal(write_text(&w), 0);
+        const uint32_t len = w.seq->len;
+        simt_device_set(&cases[i].faults);
+        must_say(decode(&w, &token), -EIO, cases[i].words);
+        must_say(decode(&w, &token), -EIO, "GPU");
+        assert_int_equal(w.seq->len, len);
+        close_engine(&w);
+        simt_device_set(&none);
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+        assert_int_equal(errno, ECHILD);
+    }
+}
+
+/* The graph is refused on every rank, or on none: the text is the same. */
+static void ranks_without_a_graph_write_the_same(void **state)
+{
+    static const struct simt_device_faults no_graph = { .no_graph = true };
+    struct world good = { 0 }, bad = { 0 };
+    (void)state;
+    simt_device_set(&none);
+    assert_int_equal(open_ranks(&good, 2), 0);
+    assert_int_equal(write_text(&good), 0);
+    simt_device_set(&no_graph);
+    assert_int_equal(open_ranks(&bad, 2), 0);
+    assert_int_equal(write_text(&bad), 0);
+    assert_memory_equal(bad.text, good.text, sizeof good.text);
+    close_engine(&bad);
+    simt_device_set(&none);
+    close_engine(&good);
+}
+
 static int set_up(void **state)
 {
-    const struct tiny_spec spec = tiny_draw(3, SE_DTYPE_BF16);
+    struct tiny_spec spec = tiny_draw(3, SE_DTYPE_BF16);
     (void)state;
+    spec.heads = 4;
+    spec.kv_heads = 2;
+    spec.mlp = 64;
     tiny_write(dir, &spec);
     return se_model_open(&model, dir, &(struct se_model_options){ 0 });
 }
@@ -195,6 +276,9 @@ int main(void)
         cmocka_unit_test(memory_that_is_short_is_told),
         cmocka_unit_test(no_device_is_told),
         cmocka_unit_test(a_device_that_fails_ends_the_step),
+        cmocka_unit_test(ranks_that_cannot_begin_say_why),
+        cmocka_unit_test(a_rank_that_hangs_or_fails_ends_the_step),
+        cmocka_unit_test(ranks_without_a_graph_write_the_same),
     };
     return cmocka_run_group_tests_name("gpu faults", tests, set_up, tear_down);
 }

@@ -22,12 +22,17 @@ trap '[ -z "$server" ] || kill -KILL "$server" 2>/dev/null; rm -rf "$work"' EXIT
 # What the processor writes, greedily, and the GPU: rounded otherwise, with the same best token.
 prompt='Once upon a time'
 runs_well generate "$draft" --backend cpu -p "$prompt" -n 12 --ids-out
-gives "$(cat "$work/out")" generate "$draft" --backend cuda -p "$prompt" -n 12 --ids-out
+greedy=$(cat "$work/out")
+gives "$greedy" generate "$draft" --backend cuda -p "$prompt" -n 12 --ids-out
 shows 'cuda \(' info "$draft" --backend cuda
 # A GPU is taken where there is one.
 shows 'cuda \(' info "$draft" --backend auto
 shows 'cpu \(' info "$draft" --backend cpu
-refuses 1 'GPU 3' generate "$draft" --backend cuda:3 -p "$prompt" -n 1
+refuses 1 'GPU 9' generate "$draft" --backend cuda:9 -p "$prompt" -n 1
+# Two of them share it.
+gives "$greedy" generate "$draft" --backend cuda --tp 2 -p "$prompt" -n 12 --ids-out
+shows 'cuda \(emulator\), 2 ranks' info "$draft" --backend auto --tp 2
+refuses 1 'GPU 9' generate "$draft" --backend cuda:0,9 --tp 2 -p "$prompt" -n 1
 
 # A server on the GPU, an edge that drafts on its processor: the text of plain decoding on the GPU.
 url=ipc://$work/socket

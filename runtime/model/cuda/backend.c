@@ -6,6 +6,7 @@
 
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
+#include "runtime/model/collective.h"
 #include "runtime/model/cuda/inside.h"
 #include "runtime/model/cuda/ops.h"
 #include "runtime/model/rank.h"
@@ -37,18 +38,22 @@ static int check_model(const struct se_model *model)
 
 static int open_device(struct se_backend *b, const struct se_engine_options *options)
 {
-    int r = se_gpu_device_open((int)options->device, &b->device);
+    int r = se_gpu_device_open(options->devices.of[0], &b->device);
     if (r == 0)
         r = se_gpu_stream_open(&b->stream);
     snprintf(b->text, sizeof b->text, "cuda (%s)", b->device.name);
     return se_cuda_pass_on(r);
 }
 
-static int run_pass(void *context, uint32_t bucket)
+/* Steps that want answers are other launches than those that want none. */
+static uint32_t kind_of(uint32_t bucket, bool wants) { return bucket * 2 + wants; }
+
+static int run_pass(void *context, uint32_t kind)
 {
     struct se_backend *b = context;
-    se_cuda_pass(b, bucket);
-    return se_gpu_stream_started(b->stream);
+    se_cuda_pass(b, kind / 2, kind % 2);
+    const int r = se_gpu_stream_started(b->stream);
+    return r == 0 && b->group ? se_gpu_ranks_started(b->ranks) : r;
 }
 
 static int begin_capture(void *context)
@@ -99,6 +104,7 @@ static void cuda_close(struct se_backend *b)
         se_gpu_stream_wait(b->stream, PATIENCE_NS);
         se_gpu_graphs_fini(&b->graphs);
     }
+    se_cuda_ranks_close(b);
     se_cuda_memory_close(b);
     se_cuda_weights_close(b);
     se_gpu_stream_close(b->stream);
@@ -117,6 +123,7 @@ static int cuda_open(struct se_backend **out, const struct se_model *model,
         return se_trace(-ENOMEM);
     b->model = model;
     b->pool = options->pool;
+    b->group = options->group;
     b->max_rows = bucket_of(options->max_rows);
     b->max_wanted = b->max_rows < SE_CUDA_WANTED_MAX ? b->max_rows : SE_CUDA_WANTED_MAX;
     b->n_pages = options->n_pages;
@@ -131,6 +138,8 @@ static int cuda_open(struct se_backend **out, const struct se_model *model,
         r = se_cuda_weights_open(b);
     if (r == 0)
         r = se_cuda_memory_open(b);
+    if (r == 0)
+        r = se_cuda_ranks_open(b);
     if (r < 0) {
         cuda_close(b);
         return se_trace(r);
@@ -242,6 +251,21 @@ static int answer(struct se_backend *b, const struct se_batch *batch)
     return r;
 }
 
+static bool wants(const struct se_backend *b)
+{
+    const struct se_gpu_input *input = b->shared.block.host;
+    return input->n_wanted > 0;
+}
+
+/* The device says itself, in memory, when it is done. */
+static int wait_for_step(struct se_backend *b)
+{
+    const uint64_t *word = &seen_of(b)->done;
+    if (b->group)
+        return se_cuda_ranks_wait(b, word, b->number);
+    return se_cuda_pass_on(se_gpu_stream_wait_word(b->stream, word, b->number, PATIENCE_NS));
+}
+
 static int cuda_forward(struct se_backend *b, const struct se_batch *batch)
 {
     int r = use_device(b);
@@ -249,11 +273,13 @@ static int cuda_forward(struct se_backend *b, const struct se_batch *batch)
         r = se_cuda_stage(b, batch);
     if (r < 0)
         return r;
-    r = se_gpu_graphs_step(&b->graphs, bucket_of(batch->n_rows));
-    /* The device says itself, in memory, when it is done. */
+    r = se_cuda_pass_on(
+        se_gpu_graphs_step(&b->graphs, kind_of(bucket_of(batch->n_rows), wants(b))));
     if (r == 0)
-        r = se_gpu_stream_wait_word(b->stream, &seen_of(b)->done, b->number, PATIENCE_NS);
-    return r < 0 ? se_cuda_pass_on(r) : answer(b, batch);
+        r = wait_for_step(b);
+    if (r < 0 || (b->group && b->group->rank > 0))
+        return r;
+    return answer(b, batch);
 }
 
 /* Rare: where a draft's tree goes on in the middle. */

@@ -7,6 +7,7 @@
  *   memory.c    pages, buffers, and what host and device share
  *   stage.c     a batch, as the block that a step is told
  *   pass.c      the launches of a step
+ *   ranks.c     what several GPUs with a part of the model each do together
  *
  *   batch ─ stage ─► block ─ pass: one graph ─► output ─ answers ─► batch */
 #ifndef SE_RUNTIME_MODEL_CUDA_INSIDE_H
@@ -17,6 +18,7 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/graph.h"
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/ranks.h"
 #include "runtime/base/err.h"
 #include "runtime/model/backend.h"
 
@@ -47,6 +49,7 @@ struct se_cuda_shared {
     struct se_gpu_input *input;   /* the device's copy */
     struct se_gpu_output *output; /* the device's, its arrays behind it */
     struct se_gpu_mapped seen;    /* the same once a step is done */
+    uint32_t *sampled_there;      /* the array of output */
     uint32_t *sampled, *path, *n_path, *bonus, *topk_id; /* its arrays, as the host sees them */
     float *topk_logprob;
     struct se_gpu_mapped move; /* copies of slots, SE_CUDA_MOVES at once */
@@ -82,6 +85,10 @@ struct se_backend {
     uint32_t *arrived;     /* blocks that have added to a sum */
     float *work;           /* sums of parts, of products and of attention */
 
+    struct se_collective *group; /* NULL: alone */
+    struct se_gpu_ranks *ranks;  /* the same ranks, on the device */
+    float *parts;                /* what they have computed */
+
     struct se_cuda_shared shared;
 };
 
@@ -108,7 +115,24 @@ bool se_cuda_ranks_here(const struct se_part *ask);
 
 /* ---- pass.c */
 
-/* All launches of a step, for so many rows. */
-void se_cuda_pass(struct se_backend *b, uint32_t bucket);
+/* All launches of a step, for so many rows; of one that wants no answer, but keys and values, only
+ * those that lead to them. */
+void se_cuda_pass(struct se_backend *b, uint32_t bucket, bool wants);
+
+/* ---- ranks.c: all but open, close and room are of a backend with a group */
+
+int se_cuda_ranks_open(struct se_backend *b);
+void se_cuda_ranks_close(struct se_backend *b);
+/* Floats that parts has to have. */
+size_t se_cuda_ranks_room(const struct se_backend *b);
+/* Where this rank's sums of a product by columns go; then x += those of all, and the bias. */
+float *se_cuda_ranks_sums(const struct se_backend *b, uint32_t bucket);
+void se_cuda_ranks_sum(struct se_backend *b, uint32_t bucket, const float *bias);
+/* Logits: of each rank, at the beginning of parts, to those of rank 0. */
+void se_cuda_ranks_join(struct se_backend *b, uint32_t bucket);
+/* What rank 0 has sampled, to all. */
+void se_cuda_ranks_tell(struct se_backend *b, uint32_t bucket);
+/* Until the word has the value. */
+int se_cuda_ranks_wait(struct se_backend *b, const uint64_t *word, uint64_t value);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
+#include "runtime/model/collective.h"
 #include "runtime/model/cuda/inside.h"
 
 enum { OUTPUT_HEAD_B = (sizeof(struct se_gpu_output) + 63) / 64 * 64 };
@@ -63,6 +64,8 @@ static size_t work_size(const struct se_backend *b)
     size_t n = se_gpu_attend_work(&b->heads, b->max_rows);
     for (int i = 0; i < 4; i++)
         n = max_size(n, se_gpu_matmul_work(of[i]->n_out, of[i]->n_in, b->max_rows));
+    if (b->output.n_out == 0)
+        return n;
     return max_size(n, se_gpu_matmul_work(b->output.n_out, b->output.n_in, b->max_wanted));
 }
 
@@ -72,6 +75,7 @@ static int open_buffers(struct se_backend *b)
     const size_t rows = b->max_rows, wanted = b->max_wanted;
     const size_t q = (size_t)config->heads * config->head_dim;
     const size_t kv = (size_t)config->kv_heads * config->head_dim;
+    const bool samples = !b->group || b->group->rank == 0;
     const size_t input = max_size(max_size(config->hidden, q), config->mlp);
     int r = take(b, "rows", rows * config->hidden, sizeof *b->x, &b->x);
     if (r == 0)
@@ -81,8 +85,10 @@ static int open_buffers(struct se_backend *b)
                  &b->wide);
     if (r == 0)
         r = take(b, "queries", rows * q, sizeof *b->q, &b->q);
-    if (r == 0)
+    if (r == 0 && samples)
         r = take(b, "logits", wanted * config->vocab, sizeof *b->logits, &b->logits);
+    if (r == 0 && b->group)
+        r = take(b, "parts of other ranks", se_cuda_ranks_room(b), sizeof *b->parts, &b->parts);
     if (r == 0)
         r = take(b, "hidden states", wanted * config->hidden, sizeof *b->plain, &b->plain);
     if (r == 0)
@@ -130,6 +136,7 @@ static int open_output(struct se_backend *b)
     if (r < 0)
         return r;
     there = output_at(b, (unsigned char *)s->output);
+    s->sampled_there = there.sampled;
     r = se_gpu_fill(s->output, 0, size_b);
     if (r == 0)
         r = se_gpu_upload(s->output, &there, sizeof there);
@@ -181,7 +188,7 @@ void se_cuda_memory_close(struct se_backend *b)
 {
     struct se_cuda_shared *s = &b->shared;
     void *const of[] = { b->cos,    b->sin,   b->pages, b->x,       b->h,     b->wide,  b->q,
-                         b->logits, b->plain, b->work,  b->arrived, s->input, s->output };
+                         b->logits, b->plain, b->work,  b->arrived, b->parts, s->input, s->output };
     for (size_t i = 0; i < sizeof of / sizeof *of; i++)
         se_gpu_free(of[i]);
     se_gpu_mapped_fini(&s->block);

@@ -14,12 +14,13 @@
 
 #define SE_CUDA_MODULE_FILE "libse_cuda.so"
 #define SE_CUDA_MODULE_SYMBOL "se_cuda_module"
-enum { SE_CUDA_MODULE_ABI = 1 };
+enum { SE_CUDA_MODULE_ABI = 2 };
 
 struct se_cuda_module {
     uint32_t abi;                         /* SE_CUDA_MODULE_ABI */
     uint32_t model_b, options_b, batch_b; /* sizes of the structs that cross over */
     const struct se_backend_ops *ops;     /* every one of them is there */
+    int (*devices)(void);                 /* how many; -ENODEV: none */
     const char *(*error)(void);           /* of the last call that failed, in this thread */
 };
 

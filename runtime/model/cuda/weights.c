@@ -185,6 +185,8 @@ static int send_joined(struct se_backend *b, const struct se_matrix *const *w,
     out->n_out = 0;
     for (uint32_t i = 0; i < n_w; i++)
         out->n_out += w[i]->n_out;
+    if (out->n_out == 0) /* the last ranks may have no token of a small vocabulary */
+        return 0;
     const int r = send_packed(b, w, n_w, out);
     return r < 0 ? r : send_biases(w, bias, n_w, out);
 }
