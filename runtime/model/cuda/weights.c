@@ -74,14 +74,14 @@ static int send_floats(const float *data, uint32_t n, float **out)
 
 /* ---- packing */
 
-/* Rows of matrices that are one below the other, some at a time. */
+/* Rows of matrices that are one below the other, some at a time, by all threads there are. */
 struct packing {
     const struct se_matrix *const *w;
     const struct se_cuda_matrix *out;
     unsigned char *packed;
     _Atomic bool failed;
 };
-enum { PACKED_ROWS = 64 };
+enum { PACKED_ROWS = SE_MATMUL_STEP }; /* whole panels of 8-bit weights too */
 
 static void row_of_joined(const struct se_matrix *const *w, uint32_t n, uint16_t *to)
 {
@@ -90,7 +90,7 @@ static void row_of_joined(const struct se_matrix *const *w, uint32_t n, uint16_t
     row_to_bf16(*w, n, to);
 }
 
-static void pack_item(void *context, uint32_t item, uint32_t thread)
+static void pack_bf16(void *context, uint32_t item, uint32_t thread)
 {
     struct packing *p = context;
     const uint32_t first = item * PACKED_ROWS, left = p->out->n_out - first;
@@ -106,38 +106,31 @@ static void pack_item(void *context, uint32_t item, uint32_t thread)
     se_mem_free(rows);
 }
 
-static int send_bf16(struct se_backend *b, const struct se_matrix *const *w,
-                     struct se_cuda_matrix *out)
+static uint32_t items_of(uint32_t n_out) { return (n_out + PACKED_ROWS - 1) / PACKED_ROWS; }
+
+/* An item does not go from one matrix into the next: they may end within a panel of 64. */
+static void pack_q8(void *context, uint32_t item, uint32_t thread)
 {
-    const size_t packed_b = se_gpu_matrix_size(out->n_out, out->n_in);
-    const uint32_t n_items = (out->n_out + PACKED_ROWS - 1) / PACKED_ROWS;
-    struct packing packing = { .w = w, .out = out, .packed = se_mem_zero(packed_b, 1) };
-    int r = packing.packed ? 0 : se_trace(-ENOMEM);
-    for (uint32_t i = 0; r == 0 && !b->pool && i < n_items; i++)
-        pack_item(&packing, i, 0);
-    if (r == 0 && b->pool)
-        se_pool_run(b->pool, pack_item, &packing, n_items);
-    if (r == 0 && packing.failed)
-        r = se_fail(-ENOMEM, "no memory to bring weights into order");
-    if (r == 0)
-        r = send(packing.packed, packed_b, &out->packed);
-    se_mem_free(packing.packed);
-    return r;
+    struct packing *p = context;
+    const struct se_matrix *const *w = p->w;
+    unsigned char *to = p->packed;
+    (void)thread;
+    for (; item >= items_of((*w)->n_out); item -= items_of((*w++)->n_out))
+        to += se_gpu_matrix_q8_size((*w)->n_out, (*w)->n_in);
+    const uint32_t first = item * PACKED_ROWS, left = (*w)->n_out - first, n_in = (*w)->n_in;
+    const struct se_quant_place place = se_quant_place((*w)->n_out, n_in, first);
+    se_gpu_matrix_q8_pack((const uint8_t *)(*w)->data + place.byte, (*w)->scale + place.scale,
+                          left < PACKED_ROWS ? left : PACKED_ROWS, n_in,
+                          to + se_gpu_matrix_q8_size(first, n_in));
 }
 
-static int send_q8(const struct se_matrix *const *w, uint32_t n_w, struct se_cuda_matrix *out)
+static void pack(struct se_backend *b, struct packing *packing, uint32_t n_items)
 {
-    const size_t packed_b = se_gpu_matrix_q8_size(out->n_out, out->n_in);
-    unsigned char *packed = se_mem_zero(packed_b, 1), *at = packed;
-    int r = packed ? 0 : se_trace(-ENOMEM);
-    for (uint32_t i = 0; r == 0 && i < n_w; i++) {
-        se_gpu_matrix_q8_pack(w[i]->data, w[i]->scale, w[i]->n_out, w[i]->n_in, at);
-        at += se_gpu_matrix_q8_size(w[i]->n_out, w[i]->n_in);
-    }
-    if (r == 0)
-        r = send(packed, packed_b, &out->packed);
-    se_mem_free(packed);
-    return r;
+    se_pool_fn *const item = packing->out->store == SE_GPU_Q8 ? pack_q8 : pack_bf16;
+    for (uint32_t i = 0; !b->pool && i < n_items; i++)
+        item(packing, i, 0);
+    if (b->pool)
+        se_pool_run(b->pool, item, packing, n_items);
 }
 
 /* 8 bits stay 8 where the matrices end at whole panels; of others the same values go as bf16. */
@@ -154,7 +147,22 @@ static int send_packed(struct se_backend *b, const struct se_matrix *const *w, u
                        struct se_cuda_matrix *out)
 {
     out->store = store_of(w, n_w);
-    return out->store == SE_GPU_Q8 ? send_q8(w, n_w, out) : send_bf16(b, w, out);
+    const bool q8 = out->store == SE_GPU_Q8;
+    const size_t packed_b = q8 ? se_gpu_matrix_q8_size(out->n_out, out->n_in)
+                               : se_gpu_matrix_size(out->n_out, out->n_in);
+    struct packing packing = { .w = w, .out = out, .packed = se_mem_zero(packed_b, 1) };
+    uint32_t n_items = q8 ? 0 : items_of(out->n_out);
+    int r = packing.packed ? 0 : se_trace(-ENOMEM);
+    for (uint32_t i = 0; q8 && i < n_w; i++)
+        n_items += items_of(w[i]->n_out);
+    if (r == 0)
+        pack(b, &packing, n_items);
+    if (r == 0 && packing.failed)
+        r = se_fail(-ENOMEM, "no memory to bring weights into order");
+    if (r == 0)
+        r = send(packing.packed, packed_b, &out->packed);
+    se_mem_free(packing.packed);
+    return r;
 }
 
 /* Biases of matrices that are joined: where one has none, zeroes. */
