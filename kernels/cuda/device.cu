@@ -207,16 +207,6 @@ void se_gpu_stream_close(se_gpu_stream stream)
         cudaGetLastError();
 }
 
-int se_gpu_stream_upload(se_gpu_stream stream, void *device, const struct se_gpu_mapped *from,
-                         size_t size_b)
-{
-    if (size_b > from->size_b)
-        return se_gpu_fail(-EINVAL, "GPU: %zu bytes of %zu were to be copied", size_b,
-                           from->size_b);
-    return check(cudaMemcpyAsync(device, from->host, size_b, cudaMemcpyHostToDevice, stream),
-                 "copying a step's input");
-}
-
 int se_gpu_stream_started(se_gpu_stream stream)
 {
     (void)stream;

@@ -67,10 +67,6 @@ int se_gpu_fill(void *device, unsigned char byte, size_t size_b);
 int se_gpu_stream_open(se_gpu_stream *stream);
 void se_gpu_stream_close(se_gpu_stream stream); /* NULL is fine; it is to be at rest */
 
-/* Part of a step. The host's side is mapped memory, and is read when its turn comes. */
-int se_gpu_stream_upload(se_gpu_stream stream, void *device, const struct se_gpu_mapped *from,
-                         size_t size_b);
-
 /* After launches: whether all of them could be started. */
 int se_gpu_stream_started(se_gpu_stream stream);
 
@@ -84,7 +80,7 @@ int se_gpu_stream_wait_word(se_gpu_stream stream, const uint64_t *word, uint64_t
 
 /* ---- graphs: as kernels/cuda/graph.h wants them */
 
-/* From here on launches and uploads of the stream are put down, not done. */
+/* From here on launches of the stream are put down, not done. */
 int se_gpu_capture_begin(se_gpu_stream stream);
 /* The stream is as before, whatever is returned. *graph is NULL on a failure. */
 int se_gpu_capture_end(se_gpu_stream stream, void **graph);

@@ -233,19 +233,6 @@ void se_gpu_stream_close(se_gpu_stream stream)
     delete stream;
 }
 
-int se_gpu_stream_upload(se_gpu_stream stream, void *device, const struct se_gpu_mapped *from,
-                         size_t size_b)
-{
-    const void *host = from->host;
-    if (size_b > from->size_b)
-        return se_gpu_fail(-EINVAL, "GPU: %zu bytes of %zu were to be copied", size_b,
-                           from->size_b);
-    check_range(device, size_b, "copying a step's input");
-    counts.uploads++;
-    simt_stream_add(stream, [device, host, size_b] { copy(device, host, size_b); });
-    return check("copying a step's input");
-}
-
 int se_gpu_stream_started(se_gpu_stream stream)
 {
     (void)stream;

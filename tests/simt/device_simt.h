@@ -29,7 +29,6 @@ const struct simt_device_faults *simt_device_told(void);
 
 struct simt_device_counts {
     unsigned long launches, graphs; /* kernels started, graphs included; graphs */
-    unsigned long uploads;          /* within streams */
     unsigned long waits;            /* calls of se_gpu_stream_wait */
 };
 struct simt_device_counts simt_device_seen(void);
