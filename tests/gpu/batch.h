@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/simt/batch.h - the input and output of a step, built up by a check. */
-#ifndef SE_TESTS_SIMT_BATCH_H
-#define SE_TESTS_SIMT_BATCH_H
+/* tests/gpu/batch.h - the input and output of a step, built up by a check. */
+#ifndef SE_TESTS_GPU_BATCH_H
+#define SE_TESTS_GPU_BATCH_H
 
 #include <vector>
 

@@ -29,7 +29,7 @@ extern "C" {
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/noise.h"
 #include "kernels/cuda/rank.h"
-#include "tests/simt/batch.h"
+#include "tests/gpu/batch.h"
 
 static struct se_rng rng;
 static uint32_t n_draws, n_rankings, n_rounded;

@@ -17,7 +17,7 @@ extern "C" {
 
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/kernels.h"
-#include "tests/simt/batch.h"
+#include "tests/gpu/batch.h"
 
 static struct se_rng rng;
 
