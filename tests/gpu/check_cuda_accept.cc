@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_cuda_accept - the walk, the moves and what the host sees, against the CPU's.
- *
- *   check_cuda_accept     SE_TEST_SEED=N repeats a run */
-#include <setjmp.h>
-#include <stdarg.h>
+/* The walk, the moves and what the host sees, against the processor's. */
 #include <stdio.h>
 #include <string.h>
 
 extern "C" {
-#include <cmocka.h>
-
+#include "runtime/base/rng.h"
 #include "runtime/model/kv.h"
 #include "runtime/tree/accept.h"
-#include "tests/kernels/check.h"
 }
 
-#include "kernels/cuda/gpu.h"
 #include "kernels/cuda/kernels.h"
 #include "tests/gpu/batch.h"
+#include "tests/gpu/trial.h"
 
-static struct se_rng rng;
+namespace
+{
+
+struct se_rng rng;
 
 /* Trees of one step, and the books of their sequences as the runtime keeps them. */
 struct forest {
@@ -31,6 +28,13 @@ struct forest {
     std::vector<std::vector<int32_t>> parent; /* per part */
     std::vector<uint32_t> sampled;            /* per row */
     std::vector<uint16_t> pages;              /* of all layers */
+
+    ~forest()
+    {
+        for (struct se_seq *each : seq)
+            se_seq_free(each);
+        se_kv_free(kv);
+    }
 };
 
 enum shape { CHAIN, TREE, DEEP, STAR, SHAPES };
@@ -93,11 +97,22 @@ static size_t layer_size(const struct forest &forest)
     return (n + 7) / 8 * 8;
 }
 
+static void fill_pages(struct forest *forest)
+{
+    forest->pages.resize(layer_size(*forest) * forest->layers);
+    for (size_t i = 0; i + 1 < forest->pages.size(); i += 2) { /* layers are of eights */
+        uint32_t bits = se_rng_u32(&rng);
+        forest->pages[i] = (uint16_t)bits;
+        forest->pages[i + 1] = (uint16_t)(bits >> 16);
+    }
+}
+
+enum { N_PAGES = 64 };
+
 static void plant(struct forest *forest)
 {
     static const uint32_t dims[] = { 2, 16, 34, 64, 128, 12 };
     static const uint32_t sizes[] = { 1, 2, 7, 31, 32, 33, 65, 130 };
-    enum { N_PAGES = 64 };
     forest->heads.dim = dims[se_rng_below(&rng, 6)];
     forest->heads.kv_heads = forest->heads.heads = 1 + se_rng_below(&rng, 3);
     forest->layers = 1 + se_rng_below(&rng, 3);
@@ -105,17 +120,8 @@ static void plant(struct forest *forest)
     for (uint32_t n = 1 + se_rng_below(&rng, 5); n > 0; n--)
         add_part(forest, sizes[se_rng_below(&rng, 8)],
                  se_rng_below(&rng, 4) ? SE_GPU_VERDICT : SE_GPU_TOPK);
-    forest->pages.resize(layer_size(*forest) * forest->layers);
-    for (uint16_t &bits : forest->pages)
-        bits = (uint16_t)se_rng_u32(&rng);
+    fill_pages(forest);
     forest->batch.number = 1 + se_rng_u32(&rng);
-}
-
-static void fell(struct forest *forest)
-{
-    for (struct se_seq *seq : forest->seq)
-        se_seq_free(seq);
-    se_kv_free(forest->kv);
 }
 
 /* ---- what the CPU does */
@@ -163,85 +169,81 @@ static void commit_by_cpu(struct forest *forest, uint32_t part, const struct ver
 
 /* ---- steps */
 
-struct machine {
-    struct se_gpu_input *in;
-    struct se_gpu_output *out, *seen;
-    uint16_t *pages;
-    uint32_t bucket;
+struct after {
+    struct answers out, seen;
+    std::vector<uint16_t> pages;
 };
 
-static void run(struct machine *m, const struct forest &forest, uint32_t fault)
+static struct after run(const struct forest &forest, uint32_t fault)
 {
-    uint32_t rows = (uint32_t)forest.batch.row.size();
-    m->bucket = rows + se_rng_below(&rng, 3);
-    m->in = batch_upload(forest.batch);
-    m->out = batch_output(m->bucket);
-    m->seen = batch_output(m->bucket);
-    m->pages = simt_copy(forest.pages.data(), forest.pages.size());
-    m->out->fault = fault;
+    uint32_t rows = (uint32_t)forest.batch.row.size(), bucket = rows + se_rng_below(&rng, 3);
+    struct answers before(bucket);
+    before.fault = fault;
     for (uint32_t i = 0; i < rows; i++) {
         uint32_t want = forest.batch.part[forest.batch.row[i].part].want;
         if (want == SE_GPU_VERDICT)
-            m->out->sampled[i] = forest.sampled[i];
+            before.sampled[i] = forest.sampled[i];
     }
-    simt_order(se_rng_below(&rng, 4));
-    se_gpu_accept(NULL, m->in, m->bucket, &forest.heads, (unsigned char *)m->pages,
-                  layer_size(forest) * 2, forest.layers, m->out);
-    assert_true(m->seen->done == UINT64_MAX);
-    se_gpu_publish(NULL, m->in, m->out, m->seen);
-    assert_true(m->seen->done == forest.batch.number);
-    assert_int_equal(m->out->fault, 0);
-    simt_memory_check();
+    const struct batch_there in(forest.batch);
+    const struct answers_there out(before), seen{ answers(bucket) };
+    const device_array<uint16_t> pages(forest.pages);
+    device_order(se_rng_below(&rng, 4));
+    se_gpu_accept(device_stream(), in.at(), bucket, &forest.heads, (unsigned char *)pages.at,
+                  layer_size(forest) * 2, forest.layers, out.at());
+    device_wait();
+    assert_true(seen.read().done == UINT64_MAX);
+    se_gpu_publish(device_stream(), in.at(), out.at(), seen.at());
+    device_wait();
+    struct after after = { out.read(), seen.read(), pages.read() };
+    assert_true(after.seen.done == forest.batch.number);
+    assert_int_equal(after.out.fault, 0);
+    return after;
 }
 
-static void stop(struct machine *m)
-{
-    simt_free(m->pages);
-    simt_free(m->out);
-    simt_free(m->seen);
-    batch_free(m->in);
-}
-
-static void compare_part(struct forest *forest, uint32_t part, const struct se_gpu_output *seen)
+static void compare_part(struct forest *forest, uint32_t part, const struct answers &seen)
 {
     const struct se_gpu_part &at = forest->batch.part[part];
     if (at.want != SE_GPU_VERDICT) {
-        assert_int_equal(seen->n_path[part], UINT32_MAX);
-        assert_int_equal(seen->sampled[at.first_row], UINT32_MAX);
-        assert_int_equal(seen->path[at.first_row], UINT32_MAX);
+        assert_int_equal(seen.n_path[part], UINT32_MAX);
+        assert_int_equal(seen.sampled[at.first_row], UINT32_MAX);
+        assert_int_equal(seen.path[at.first_row], UINT32_MAX);
         return;
     }
     const struct verdict want = walk_by_cpu(*forest, part);
-    assert_int_equal(seen->n_path[part], want.path.size());
-    assert_int_equal(seen->bonus[part], want.bonus);
+    assert_int_equal(seen.n_path[part], want.path.size());
+    assert_int_equal(seen.bonus[part], want.bonus);
     for (uint32_t i = 0; i < at.n_rows; i++) {
         uint32_t row = at.first_row + i, n_path = (uint32_t)want.path.size();
-        assert_int_equal(seen->sampled[row], forest->sampled[row]);
-        assert_int_equal(seen->path[row], i < n_path ? want.path[i] : UINT32_MAX);
+        assert_int_equal(seen.sampled[row], forest->sampled[row]);
+        assert_int_equal(seen.path[row], i < n_path ? want.path[i] : UINT32_MAX);
     }
     commit_by_cpu(forest, part, want);
 }
 
-static void walks_and_moves_match(void **state)
+/* Returns the longest path. */
+static uint32_t compare(struct forest *forest, const struct after &after)
+{
+    uint32_t deepest = 0;
+    for (uint32_t part = 0; part < forest->batch.part.size(); part++) {
+        compare_part(forest, part, after.seen);
+        if (forest->batch.part[part].want == SE_GPU_VERDICT && after.seen.n_path[part] > deepest)
+            deepest = after.seen.n_path[part];
+    }
+    assert_int_equal(after.seen.fault, 0);
+    assert_memory_equal(after.pages.data(), forest->pages.data(), forest->pages.size() * 2);
+    return deepest;
+}
+
+static void walks_and_moves_match(void)
 {
     size_t n_moved = 0, deepest = 0;
-    (void)state;
     for (unsigned again = 0; again < 120; again++) {
         struct forest forest = {};
-        struct machine m;
         plant(&forest);
-        std::vector<uint16_t> before = forest.pages;
-        run(&m, forest, 0);
-        for (uint32_t part = 0; part < forest.batch.part.size(); part++) {
-            compare_part(&forest, part, m.seen);
-            if (forest.batch.part[part].want == SE_GPU_VERDICT && m.seen->n_path[part] > deepest)
-                deepest = m.seen->n_path[part];
-        }
-        assert_int_equal(m.seen->fault, 0);
-        assert_memory_equal(m.pages, forest.pages.data(), forest.pages.size() * 2);
+        const std::vector<uint16_t> before = forest.pages;
+        const uint32_t deep = compare(&forest, run(forest, 0));
+        deepest = deep > deepest ? deep : deepest;
         n_moved += before != forest.pages;
-        stop(&m);
-        fell(&forest);
     }
     printf("%zu of 120 steps moved something; the longest path has %zu nodes\n", n_moved, deepest);
     assert_true(n_moved > 10 && deepest > 8);
@@ -249,15 +251,13 @@ static void walks_and_moves_match(void **state)
 
 /* Every node but the root has a sibling that nobody wants, so that all of a long path moves, each
  * slot onto one that an earlier move has read. */
-static void long_paths_move(void **state)
+static void long_paths_move(void)
 {
-    (void)state;
     for (uint32_t n = 3; n < 100; n += 2) {
         struct forest forest = {};
-        struct machine m;
         forest.heads = { 2, 2, 16, 1, 0 };
         forest.layers = 2;
-        assert_int_equal(se_kv_new(&forest.kv, 64), 0);
+        assert_int_equal(se_kv_new(&forest.kv, N_PAGES), 0);
         add_part(&forest, n, SE_GPU_VERDICT);
         se_seq_drop(forest.seq[0], 0);
         std::vector<uint32_t> token;
@@ -269,41 +269,31 @@ static void long_paths_move(void **state)
             token.push_back(10 + i % 2);
         }
         assert_int_equal(se_seq_add(forest.seq[0], token.data(), forest.parent[0].data(), n), 0);
-        forest.pages.resize(layer_size(forest) * forest.layers);
-        for (uint16_t &bits : forest.pages)
-            bits = (uint16_t)se_rng_u32(&rng);
-        run(&m, forest, 0);
-        assert_int_equal(m.seen->n_path[0], (n + 1) / 2);
-        compare_part(&forest, 0, m.seen);
-        assert_memory_equal(m.pages, forest.pages.data(), forest.pages.size() * 2);
-        stop(&m);
-        fell(&forest);
+        fill_pages(&forest);
+        const struct after after = run(forest, 0);
+        assert_int_equal(after.seen.n_path[0], (n + 1) / 2);
+        compare(&forest, after);
     }
 }
 
 /* Nothing is walked, moved or handed out, and the next step begins without it. */
-static void faults_stop_all(void **state)
+static void faults_stop_all(void)
 {
-    (void)state;
     struct forest forest = {};
-    struct machine m;
     plant(&forest);
-    run(&m, forest, ~6u);
-    assert_int_equal(m.seen->fault, 7);
-    assert_memory_equal(m.pages, forest.pages.data(), forest.pages.size() * 2);
+    const struct after after = run(forest, ~6u);
+    assert_int_equal(after.seen.fault, 7);
+    assert_memory_equal(after.pages.data(), forest.pages.data(), forest.pages.size() * 2);
     for (uint32_t i = 0; i < forest.batch.row.size(); i++) {
-        assert_int_equal(m.seen->sampled[i], UINT32_MAX);
-        assert_int_equal(m.out->path[i], UINT32_MAX);
+        assert_int_equal(after.seen.sampled[i], UINT32_MAX);
+        assert_int_equal(after.out.path[i], UINT32_MAX);
     }
-    stop(&m);
-    fell(&forest);
 }
 
 /* k of a row, and no more. */
-static void rankings_are_handed_out(void **state)
+static void rankings_are_handed_out(void)
 {
     enum { PARTS = 5 };
-    (void)state;
     struct batch batch;
     for (uint32_t p = 0; p < PARTS; p++) {
         struct se_gpu_part part = {};
@@ -319,34 +309,32 @@ static void rankings_are_handed_out(void **state)
         }
     }
     uint32_t rows = (uint32_t)batch.row.size();
-    struct se_gpu_input *in = batch_upload(batch);
-    struct se_gpu_output *out = batch_output(rows), *seen = batch_output(rows);
+    struct answers found(rows);
     for (uint32_t i = 0; i < rows * SE_GPU_TOPK_MAX; i++) {
-        out->topk_id[i] = i;
-        out->topk_logprob[i] = (float)i;
+        found.topk_id[i] = i;
+        found.topk_logprob[i] = (float)i;
     }
-    se_gpu_publish(NULL, in, out, seen);
+    const struct batch_there in(batch);
+    const struct answers_there out(found), there{ answers(rows) };
+    se_gpu_publish(device_stream(), in.at(), out.at(), there.at());
+    device_wait();
+    const struct answers seen = there.read();
     for (uint32_t i = 0; i < rows * SE_GPU_TOPK_MAX; i++) {
         const struct se_gpu_part &part = batch.part[batch.row[i / SE_GPU_TOPK_MAX].part];
-        bool there = part.want == SE_GPU_TOPK && i % SE_GPU_TOPK_MAX < part.k;
-        assert_int_equal(seen->topk_id[i], there ? i : UINT32_MAX);
-        assert_true(there ? seen->topk_logprob[i] == (float)i
-                          : seen->topk_logprob[i] != seen->topk_logprob[i]);
+        bool handed = part.want == SE_GPU_TOPK && i % SE_GPU_TOPK_MAX < part.k;
+        assert_int_equal(seen.topk_id[i], handed ? i : UINT32_MAX);
+        assert_true(handed ? seen.topk_logprob[i] == (float)i
+                           : seen.topk_logprob[i] != seen.topk_logprob[i]);
     }
-    simt_memory_check();
-    simt_free(out);
-    simt_free(seen);
-    batch_free(in);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(walks_and_moves_match),
-        cmocka_unit_test(long_paths_move),
-        cmocka_unit_test(faults_stop_all),
-        cmocka_unit_test(rankings_are_handed_out),
-    };
-    check_begin(&rng);
-    return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
-}
+const struct trial list[] = {
+    TRIAL(walks_and_moves_match),
+    TRIAL(long_paths_move),
+    TRIAL(faults_stop_all),
+    TRIAL(rankings_are_handed_out),
+};
+
+} // namespace
+
+const struct trials check_cuda_accept = TRIALS(rng, list);

@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_cuda_attend - attention on the emulated device against the C reference, and the bits of a
- * row in a tree against its bits alone, in other tiles and slots, and with its path committed.
- *
- *   check_cuda_attend       SE_TEST_SEED=N repeats a run */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <time.h>
+/* Attention against the C reference, and the bits of a row in a tree against its bits alone, in
+ * other tiles and slots, and with its path committed. */
+#include <math.h>
+#include <string.h>
 
 #include <algorithm>
 #include <vector>
 
 extern "C" {
-#include <cmocka.h>
-
 #include "kernels/attend.h"
 #include "kernels/float16.h"
 #include "runtime/base/rng.h"
 }
 
-#include "kernels/cuda/gpu.h"
 #include "kernels/cuda/kernels.h"
+#include "tests/gpu/batch.h"
+#include "tests/gpu/trial.h"
 
-static struct se_rng rng;
+namespace
+{
+
+struct se_rng rng;
 
 typedef std::vector<uint16_t> halves;
 
@@ -89,25 +87,20 @@ struct group {
     enum lay lay;
 };
 
-struct batch {
+/* A batch, with what lies in its pages. */
+struct laid : batch {
     const struct se_gpu_heads *heads;
-    std::vector<struct se_gpu_row> row;
-    std::vector<struct se_gpu_part> part;
-    std::vector<struct se_gpu_tile> tile;
-    std::vector<uint32_t> page, tail;
-    halves q;
-    uint16_t *pages;
-    uint32_t n_pages;
+    halves q, pages; /* a slot that nobody fills is no number */
     std::vector<uint32_t> free_pages;
 };
 
-static void store(struct batch *b, uint32_t page, uint32_t slot, const halves *key,
+static void store(struct laid *b, uint32_t page, uint32_t slot, const halves *key,
                   const halves *value)
 {
     const uint32_t dim = b->heads->dim;
     for (uint32_t head = 0; head < b->heads->kv_heads; head++) {
-        uint16_t *keys =
-            b->pages + (((size_t)page * b->heads->kv_heads + head) * 2 * SE_GPU_PAGE_SLOTS) * dim;
+        const size_t plane = ((size_t)page * b->heads->kv_heads + head) * 2;
+        uint16_t *keys = b->pages.data() + plane * SE_GPU_PAGE_SLOTS * dim;
         uint16_t *values = keys + (size_t)SE_GPU_PAGE_SLOTS * dim;
         memcpy(keys + (size_t)slot * dim, &(*key)[(size_t)head * dim], dim * sizeof *keys);
         memcpy(values + (size_t)slot * dim, &(*value)[(size_t)head * dim], dim * sizeof *values);
@@ -115,7 +108,7 @@ static void store(struct batch *b, uint32_t page, uint32_t slot, const halves *k
 }
 
 /* Tiles of this part's rows, of any size that is allowed. */
-static void add_tiles(struct batch *b, uint32_t first, uint32_t n)
+static void add_tiles(struct laid *b, uint32_t first, uint32_t n)
 {
     const uint32_t most = SE_GPU_TILE / (b->heads->heads / b->heads->kv_heads);
     while (n > 0) {
@@ -127,7 +120,7 @@ static void add_tiles(struct batch *b, uint32_t first, uint32_t n)
     }
 }
 
-static void add_group(struct batch *b, const struct group *group)
+static void add_group(struct laid *b, const struct group *group)
 {
     const struct part *part = group->part;
     const uint32_t len = (uint32_t)part->key.size(), n_nodes = (uint32_t)part->node.size();
@@ -188,7 +181,7 @@ static void add_group(struct batch *b, const struct group *group)
 static std::vector<halves> run(const struct se_gpu_heads *heads,
                                const std::vector<struct group> &groups)
 {
-    struct batch b = {};
+    struct laid b = {};
     size_t n_pages = 3;
     b.heads = heads;
     for (const struct group &group : groups)
@@ -197,43 +190,25 @@ static std::vector<halves> run(const struct se_gpu_heads *heads,
         b.free_pages.push_back(i);
     for (size_t i = n_pages; i > 1; i--)
         std::swap(b.free_pages[i - 1], b.free_pages[se_rng_below(&rng, (uint32_t)i)]);
-    b.pages = simt_array<uint16_t>(n_pages * heads->kv_heads * 2 * SE_GPU_PAGE_SLOTS * heads->dim);
+    b.pages.resize(n_pages * heads->kv_heads * 2 * SE_GPU_PAGE_SLOTS * heads->dim, 0xffff);
     for (const struct group &group : groups)
         add_group(&b, &group);
 
     const uint32_t n = (uint32_t)b.row.size(), bucket = n + (uint32_t)se_rng_below(&rng, 5);
-    struct se_gpu_input input = {};
-    input.n_rows = n;
-    input.n_parts = (uint32_t)b.part.size();
-    input.n_tiles = (uint32_t)b.tile.size();
-    input.row = simt_copy(b.row.data(), n);
-    input.part = simt_copy(b.part.data(), b.part.size());
-    input.tile = simt_copy(b.tile.data(), b.tile.size());
-    input.page = simt_copy(b.page.data(), b.page.size());
-    input.tail = simt_copy(b.tail.data(), b.tail.size());
-    struct se_gpu_input *in = simt_copy(&input, 1);
-    uint16_t *q = simt_copy(b.q.data(), b.q.size());
-    float *work = simt_array<float>(se_gpu_attend_work(heads, bucket));
     const size_t width = (size_t)heads->heads * heads->dim;
-    uint16_t *out = simt_array<uint16_t>(bucket * width);
-    simt_order((unsigned)se_rng_below(&rng, 4));
-    se_gpu_attend(NULL, in, bucket, heads, q, b.pages, work, out);
-    simt_memory_check();
+    const struct batch_there in(b);
+    const device_array<uint16_t> q(b.q), pages(b.pages), out(bucket * width);
+    const device_array<float> work(se_gpu_attend_work(heads, bucket));
+    device_order((unsigned)se_rng_below(&rng, 4));
+    se_gpu_attend(device_stream(), in.at(), bucket, heads, q.at, pages.at, work.at, out.at);
+    device_wait();
+    const halves got = out.read();
+    assert_true(is_poison(got, n * width));
+    assert_true(pages.read() == b.pages);
     std::vector<halves> result;
     for (uint32_t i = 0; i < n; i++)
-        result.push_back(halves(out + i * width, out + (i + 1) * width));
-    for (size_t i = n * width; i < bucket * width; i++)
-        assert_int_equal(out[i], 0xffff);
-    simt_free((void *)input.row);
-    simt_free((void *)input.part);
-    simt_free((void *)input.tile);
-    simt_free((void *)input.page);
-    simt_free((void *)input.tail);
-    simt_free(in);
-    simt_free(q);
-    simt_free(work);
-    simt_free(out);
-    simt_free(b.pages);
+        result.push_back(
+            halves(got.begin() + (long)(i * width), got.begin() + (long)((i + 1) * width)));
     return result;
 }
 
@@ -334,9 +309,9 @@ static struct se_gpu_heads heads_of(const struct shape *s)
 static void check_shape(const struct shape *s, enum growth growth)
 {
     struct se_gpu_heads heads = heads_of(s);
-    printf("case: %u heads, %u for keys, dim %u, context %u, %u positions and %u nodes, %s\n",
-           s->heads, s->kv_heads, s->dim, s->context, s->len, s->nodes,
-           growth == CHAIN ? "a chain" : "a tree");
+    trial_case("%u heads, %u for keys, dim %u, context %u, %u positions and %u nodes, %s", s->heads,
+               s->kv_heads, s->dim, s->context, s->len, s->nodes,
+               growth == CHAIN ? "a chain" : "a tree");
     struct part part = draw_part(&heads, s->len, s->nodes, growth);
     struct part other = draw_part(&heads, (uint32_t)se_rng_below(&rng, 40), 5, BUSH);
     std::vector<halves> want = run(&heads, { { &part, all_of(&part), TREE } });
@@ -360,9 +335,8 @@ static void check_shape(const struct shape *s, enum growth growth)
     }
 }
 
-static void rows_match_and_keep_their_bits(void **state)
+static void rows_match_and_keep_their_bits(void)
 {
-    (void)state;
     static const struct shape shapes[] = {
         { 4, 2, 32, 512, 37, 9 },   { 8, 4, 32, 512, 0, 12 },    { 5, 1, 128, 1000, 60, 20 },
         { 2, 2, 16, 300, 15, 40 },  { 3, 1, 64, 256, 16, 33 },   { 7, 1, 80, 600, 100, 8 },
@@ -378,9 +352,8 @@ static void rows_match_and_keep_their_bits(void **state)
 }
 
 /* A value that is no number reaches the rows that see it, and no other. */
-static void no_number_stays_where_it_is_seen(void **state)
+static void no_number_stays_where_it_is_seen(void)
 {
-    (void)state;
     const struct shape s = { 4, 2, 32, 512, 27, 14 };
     struct se_gpu_heads heads = heads_of(&s);
     for (uint32_t i = 0; i < 4; i++) {
@@ -407,15 +380,11 @@ static void no_number_stays_where_it_is_seen(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_match_and_keep_their_bits),
-        cmocka_unit_test(no_number_stays_where_it_is_seen),
-    };
-    const char *given = getenv("SE_TEST_SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-    printf("SE_TEST_SEED=%llu\n", (unsigned long long)seed);
-    se_rng_init(&rng, seed, SE_RNG_TEST);
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+const struct trial list[] = {
+    TRIAL(rows_match_and_keep_their_bits),
+    TRIAL(no_number_stays_where_it_is_seen),
+};
+
+} // namespace
+
+const struct trials check_cuda_attend = TRIALS(rng, list);

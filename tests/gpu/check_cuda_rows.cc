@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_cuda_rows - embedding, norm, rotation and gated unit against the C reference.
- *
- *   check_cuda_rows       SE_TEST_SEED=N repeats a run */
+/* Embedding, norm, rotation and gated unit against the C reference. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 extern "C" {
-#include <cmocka.h>
-
 #include "kernels/float16.h"
 #include "kernels/glu.h"
 #include "kernels/norm.h"
@@ -18,11 +12,14 @@ extern "C" {
 #include "tests/kernels/check.h"
 }
 
-#include "kernels/cuda/gpu.h"
 #include "kernels/cuda/kernels.h"
 #include "tests/gpu/batch.h"
+#include "tests/gpu/trial.h"
 
-static struct se_rng rng;
+namespace
+{
+
+struct se_rng rng;
 
 enum { BUCKET = 8 };
 
@@ -50,16 +47,6 @@ static struct batch rows_of(uint32_t n_rows)
     return batch;
 }
 
-/* Nothing was written there. */
-static bool untouched(const void *from, size_t size_b)
-{
-    const unsigned char *bytes = (const unsigned char *)from;
-    for (size_t i = 0; i < size_b; i++)
-        if (bytes[i] != 0xff)
-            return false;
-    return true;
-}
-
 static std::vector<float> widened(const uint16_t *bits, size_t n)
 {
     std::vector<float> x(n);
@@ -71,32 +58,33 @@ static std::vector<float> widened(const uint16_t *bits, size_t n)
 static const uint32_t sizes[] = { 1, 2, 3, 5, 64, 130, 576, 1023, 1024, 2049, 5120 };
 static const size_t n_sizes = sizeof sizes / sizeof *sizes;
 
-static void embedding_is_looked_up(void **state)
+static void check_embed_case(uint32_t vocab, uint32_t n, uint32_t bucket)
 {
-    enum { VOCAB = 50 };
-    (void)state;
-    for (size_t s = 0; s < n_sizes; s++) {
-        uint32_t n = sizes[s], n_rows = 1 + se_rng_below(&rng, BUCKET);
-        std::vector<uint16_t> table(VOCAB * n);
-        for (uint16_t &bits : table)
-            bits = (uint16_t)se_rng_u32(&rng);
-        struct batch batch = rows_of(n_rows);
-        for (struct se_gpu_row &row : batch.row)
-            row.token = se_rng_below(&rng, 4) ? se_rng_below(&rng, VOCAB) : VOCAB - 1;
-        struct se_gpu_input *in = batch_upload(batch);
-        uint16_t *on_device = simt_copy(table.data(), table.size());
-        float *x = simt_array<float>((size_t)BUCKET * n);
-        simt_order((unsigned)s);
-        se_gpu_embed(NULL, in, BUCKET, on_device, n, x);
-        for (uint32_t i = 0; i < n_rows; i++) {
-            std::vector<float> want = widened(table.data() + (size_t)batch.row[i].token * n, n);
-            assert_true(check_same_bits(x + (size_t)i * n, want.data(), n));
-        }
-        assert_true(untouched(x + (size_t)n_rows * n, (size_t)(BUCKET - n_rows) * n * 4));
-        simt_free(x);
-        simt_free(on_device);
-        batch_free(in);
+    uint32_t n_rows = 1 + se_rng_below(&rng, bucket);
+    std::vector<uint16_t> table((size_t)vocab * n);
+    for (uint16_t &bits : table)
+        bits = (uint16_t)se_rng_u32(&rng);
+    struct batch batch = rows_of(n_rows);
+    for (struct se_gpu_row &row : batch.row)
+        row.token = se_rng_below(&rng, 4) ? se_rng_below(&rng, vocab) : vocab - 1;
+    const struct batch_there in(batch);
+    const device_array<uint16_t> there(table);
+    const device_array<float> x((size_t)bucket * n);
+    device_order(n_rows);
+    se_gpu_embed(device_stream(), in.at(), bucket, there.at, n, x.at);
+    device_wait();
+    const std::vector<float> got = x.read();
+    for (uint32_t i = 0; i < n_rows; i++) {
+        std::vector<float> want = widened(table.data() + (size_t)batch.row[i].token * n, n);
+        assert_true(check_same_bits(got.data() + (size_t)i * n, want.data(), n));
     }
+    assert_true(is_poison(got, (size_t)n_rows * n));
+}
+
+static void embedding_is_looked_up(void)
+{
+    for (uint32_t n : sizes)
+        check_embed_case(50, n, BUCKET);
 }
 
 /* ---- norm */
@@ -107,48 +95,43 @@ struct normed {
 };
 
 static struct normed run_norm(const struct batch &batch, const std::vector<float> &x,
-                              const std::vector<float> &weight, uint32_t n, bool wanted)
+                              const std::vector<float> &weight, uint32_t n, uint32_t bucket,
+                              bool wanted)
 {
-    uint32_t n_out = (uint32_t)(wanted ? batch.wanted.size() : batch.row.size());
-    struct se_gpu_input *in = batch_upload(batch);
-    float *from = simt_copy(x.data(), x.size()), *by = simt_copy(weight.data(), weight.size());
-    uint16_t *to = simt_array<uint16_t>((size_t)BUCKET * n);
-    float *plain = simt_array<float>((size_t)BUCKET * n);
+    const size_t n_out = (wanted ? batch.wanted.size() : batch.row.size()) * n;
+    const struct batch_there in(batch);
+    const device_array<float> from(x), by(weight), plain((size_t)bucket * n);
+    const device_array<uint16_t> to((size_t)bucket * n);
     if (wanted)
-        se_gpu_norm_wanted(NULL, in, BUCKET, from, by, 1e-6f, n, to, plain);
+        se_gpu_norm_wanted(device_stream(), in.at(), bucket, from.at, by.at, 1e-6f, n, to.at,
+                           plain.at);
     else
-        se_gpu_norm(NULL, in, BUCKET, from, by, 1e-6f, n, to);
-    struct normed normed;
-    normed.out.assign(to, to + (size_t)n_out * n);
-    normed.plain.assign(plain, plain + (size_t)n_out * n);
-    assert_true(untouched(to + (size_t)n_out * n, (size_t)(BUCKET - n_out) * n * 2));
-    assert_true(untouched(plain + (wanted ? (size_t)n_out * n : 0),
-                          (size_t)(BUCKET - (wanted ? n_out : 0)) * n * 4));
-    simt_free(from);
-    simt_free(by);
-    simt_free(to);
-    simt_free(plain);
-    batch_free(in);
+        se_gpu_norm(device_stream(), in.at(), bucket, from.at, by.at, 1e-6f, n, to.at);
+    device_wait();
+    struct normed normed = { to.read(), plain.read() };
+    assert_true(is_poison(normed.out, n_out));
+    assert_true(is_poison(normed.plain, wanted ? n_out : 0));
     return normed;
 }
 
-static void check_norm_case(uint32_t n, float times)
+static void check_norm_case(uint32_t n, float times, uint32_t bucket)
 {
-    uint32_t n_rows = 1 + se_rng_below(&rng, BUCKET);
+    uint32_t n_rows = 1 + se_rng_below(&rng, bucket);
     struct batch batch = rows_of(n_rows), alone = rows_of(1);
     alone.wanted = { 0 };
     std::vector<float> x = normals((size_t)n_rows * n, times), weight = normals(n, 1), want(n);
     for (float &value : x)
         value *= se_rng_below(&rng, 100) ? 1.0f : 300.0f; /* as some channels are */
-    struct normed all = run_norm(batch, x, weight, n, false);
-    struct normed wanted = run_norm(batch, x, weight, n, true);
+    struct normed all = run_norm(batch, x, weight, n, bucket, false);
+    struct normed wanted = run_norm(batch, x, weight, n, bucket, true);
     size_t at = 0;
     for (uint32_t i = 0; i < n_rows; i++) {
-        std::vector<float> own(x.begin() + (long)(i * n), x.begin() + (long)((i + 1) * n));
+        const float *first = x.data() + (size_t)i * n;
+        std::vector<float> own(first, first + n);
         se_norm_table[se_norm_table_n - 1].run(own.data(), weight.data(), 1e-6f, n, want.data());
         std::vector<float> got = widened(all.out.data() + (size_t)i * n, n);
         assert_true(check_close(got.data(), want.data(), n, 0x1.01p-8, 1e-38));
-        struct normed single = run_norm(alone, own, weight, n, true);
+        struct normed single = run_norm(alone, own, weight, n, BUCKET, true);
         assert_memory_equal(single.out.data(), all.out.data() + (size_t)i * n, n * 2);
         if (at == batch.wanted.size() || batch.wanted[at] != i)
             continue;
@@ -159,21 +142,27 @@ static void check_norm_case(uint32_t n, float times)
     }
 }
 
-static void norm_matches(void **state)
+static void norm_matches(void)
 {
     static const float times[] = { 1, 1e6f, 1e-20f, 0 };
-    (void)state;
     for (size_t s = 0; s < n_sizes; s++) {
         for (size_t t = 0; t < 4; t++) {
-            simt_order((unsigned)(s + t));
-            check_norm_case(sizes[s], times[t]);
+            device_order((unsigned)(s + t));
+            check_norm_case(sizes[s], times[t], BUCKET);
         }
     }
 }
 
 /* ---- rotation */
 
-enum { PAGES = 7, CONTEXT = 40 };
+enum { CONTEXT = 40 };
+
+/* Parts with rows in pages of their own. */
+struct turned_shape {
+    uint32_t parts, rows; /* most rows of a part */
+    uint32_t pages_each, pages;
+};
+static const struct turned_shape small_step = { 2, BUCKET / 2, 2, 7 };
 
 struct turned {
     std::vector<uint16_t> q, pages;
@@ -189,51 +178,46 @@ static size_t row_floats(const struct se_gpu_heads &heads)
     return (size_t)(heads.heads + 2 * heads.kv_heads) * heads.dim;
 }
 
-static size_t pages_size(const struct se_gpu_heads &heads)
-{
-    return (size_t)PAGES * heads.kv_heads * 2 * SE_GPU_PAGE_SLOTS * heads.dim;
-}
-
 static struct turned run_rope(const struct batch &batch, const struct turning &turning,
-                              const std::vector<float> &qkv)
+                              const struct turned_shape &shape, const std::vector<float> &qkv)
 {
     const struct se_gpu_heads &heads = turning.heads;
-    size_t row_q = (size_t)heads.heads * heads.dim, n = batch.row.size();
-    struct se_gpu_input *in = batch_upload(batch);
-    float *from = simt_copy(qkv.data(), qkv.size());
-    float *cos = simt_copy(turning.cos.data(), turning.cos.size());
-    float *sin = simt_copy(turning.sin.data(), turning.sin.size());
-    float *norm_q = NULL, *norm_k = NULL;
-    if (!turning.norm_q.empty()) {
-        norm_q = simt_copy(turning.norm_q.data(), turning.norm_q.size());
-        norm_k = simt_copy(turning.norm_k.data(), turning.norm_k.size());
-    }
-    uint16_t *q = simt_array<uint16_t>(BUCKET * row_q);
-    uint16_t *pages = simt_array<uint16_t>(pages_size(heads));
-    se_gpu_rope(NULL, in, BUCKET, &heads, from, norm_q, norm_k, 1e-6f, cos, sin, q, pages);
-    assert_true(untouched(q + n * row_q, (BUCKET - n) * row_q * 2));
-    struct turned turned;
-    turned.q.assign(q, q + n * row_q);
-    turned.pages.assign(pages, pages + pages_size(heads));
-    void *const blocks[] = { from, cos, sin, norm_q, norm_k, q, pages };
-    for (void *block : blocks)
-        simt_free(block);
-    batch_free(in);
+    const uint32_t bucket = shape.parts * shape.rows;
+    const size_t row_q = (size_t)heads.heads * heads.dim;
+    const struct batch_there in(batch);
+    const device_array<float> from(qkv), cos(turning.cos), sin(turning.sin);
+    const device_array<float> norm_q(turning.norm_q), norm_k(turning.norm_k);
+    const bool norms = norm_q.n > 0;
+    const device_array<uint16_t> q(bucket * row_q);
+    const device_array<uint16_t> pages((size_t)shape.pages * heads.kv_heads * 2 *
+                                       SE_GPU_PAGE_SLOTS * heads.dim);
+    se_gpu_rope(device_stream(), in.at(), bucket, &heads, from.at, norms ? norm_q.at : NULL,
+                norms ? norm_k.at : NULL, 1e-6f, cos.at, sin.at, q.at, pages.at);
+    device_wait();
+    struct turned turned = { q.read(), pages.read() };
+    assert_true(is_poison(turned.q, batch.row.size() * row_q));
+    turned.q.resize(batch.row.size() * row_q);
     return turned;
 }
 
-/* Two parts with pages of their own, in an order of their own. */
-static struct batch turning_rows(void)
+/* Parts with pages of their own, in an order of their own. */
+static struct batch turning_rows(const struct turned_shape &shape)
 {
     struct batch batch;
-    batch.page = { 5, 0, 3, 6, 1 };
-    batch.part.resize(2);
-    batch.part[1].first_page = 2;
-    for (uint32_t p = 0; p < 2; p++) {
+    std::vector<uint32_t> page(shape.pages);
+    for (uint32_t i = 0; i < shape.pages; i++)
+        page[i] = i;
+    for (uint32_t i = shape.pages; i > 1; i--)
+        std::swap(page[i - 1], page[se_rng_below(&rng, i)]);
+    batch.page.assign(page.begin(), page.begin() + shape.parts * shape.pages_each);
+    batch.part.resize(shape.parts);
+    for (uint32_t p = 0; p < shape.parts; p++) {
         struct se_gpu_part &part = batch.part[p];
+        part.first_page = p * shape.pages_each;
         part.first_row = (uint32_t)batch.row.size();
-        part.n_rows = 1 + se_rng_below(&rng, BUCKET / 2);
-        uint32_t slot = se_rng_below(&rng, 32 - part.n_rows + 1);
+        part.n_rows = 1 + se_rng_below(&rng, shape.rows);
+        uint32_t slots = shape.pages_each * SE_GPU_PAGE_SLOTS;
+        uint32_t slot = se_rng_below(&rng, slots - part.n_rows + 1);
         for (uint32_t i = 0; i < part.n_rows; i++) {
             struct se_gpu_row row = {};
             row.slot = slot + i;
@@ -296,7 +280,8 @@ static void compare_row(const struct batch &batch, uint32_t i, const struct turn
     }
 }
 
-static void check_rope_case(uint32_t n_heads, uint32_t kv_heads, uint32_t dim, bool norms)
+static void check_rope_case(uint32_t n_heads, uint32_t kv_heads, uint32_t dim, bool norms,
+                            const struct turned_shape &shape)
 {
     struct turning turning = { { n_heads, kv_heads, dim, 1, CONTEXT }, {}, {}, {}, {} };
     turning.cos = normals(CONTEXT * dim / 2, 1);
@@ -305,34 +290,33 @@ static void check_rope_case(uint32_t n_heads, uint32_t kv_heads, uint32_t dim, b
         turning.norm_q = normals(dim, 1);
         turning.norm_k = normals(dim, 1);
     }
-    struct batch batch = turning_rows();
+    struct batch batch = turning_rows(shape);
     size_t n = row_floats(turning.heads);
     std::vector<float> qkv = normals(batch.row.size() * n, norms ? 1.0f : 3.0f);
     for (float &value : qkv)
         value *= se_rng_below(&rng, 200) || norms ? 1.0f : 1e6f; /* beyond what f16 holds */
-    struct turned turned = run_rope(batch, turning, qkv);
+    struct turned turned = run_rope(batch, turning, shape, qkv);
     for (uint32_t i = 0; i < batch.row.size(); i++) {
         struct batch alone = batch;
         alone.row = { batch.row[i] };
         std::vector<float> own(qkv.begin() + (long)(i * n), qkv.begin() + (long)((i + 1) * n));
-        struct turned single = run_rope(alone, turning, own);
+        struct turned single = run_rope(alone, turning, shape, own);
         assert_memory_equal(single.q.data(), turned.q.data() + i * single.q.size(),
                             single.q.size() * 2);
         turn_row(turning, batch.row[i].position, own.data());
         compare_row(batch, i, turning, own.data(), &turned);
     }
-    assert_true(untouched(turned.pages.data(), turned.pages.size() * 2));
+    assert_true(is_poison(turned.pages));
 }
 
-static void rotation_matches(void **state)
+static void rotation_matches(void)
 {
     static const uint32_t shapes[][3] = { { 1, 1, 2 },   { 4, 2, 16 },  { 6, 2, 34 }, { 8, 8, 64 },
                                           { 5, 1, 128 }, { 7, 7, 256 }, { 40, 8, 96 } };
-    (void)state;
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         for (unsigned again = 0; again < 4; again++) {
-            simt_order(again);
-            check_rope_case(shapes[s][0], shapes[s][1], shapes[s][2], again % 2);
+            device_order(again);
+            check_rope_case(shapes[s][0], shapes[s][1], shapes[s][2], again % 2, small_step);
         }
     }
 }
@@ -340,53 +324,51 @@ static void rotation_matches(void **state)
 /* ---- gated unit */
 
 static std::vector<uint16_t> run_glu(const struct batch &batch, const std::vector<float> &gate_up,
-                                     uint32_t n)
+                                     uint32_t n, uint32_t bucket)
 {
-    struct se_gpu_input *in = batch_upload(batch);
-    size_t n_rows = batch.row.size();
-    float *from = simt_copy(gate_up.data(), gate_up.size());
-    uint16_t *to = simt_array<uint16_t>((size_t)BUCKET * n);
-    se_gpu_glu(NULL, in, BUCKET, from, n, to);
-    assert_true(untouched(to + n_rows * n, (BUCKET - n_rows) * n * 2));
-    std::vector<uint16_t> out(to, to + n_rows * n);
-    simt_free(from);
-    simt_free(to);
-    batch_free(in);
+    const struct batch_there in(batch);
+    const device_array<float> from(gate_up);
+    const device_array<uint16_t> to((size_t)bucket * n);
+    se_gpu_glu(device_stream(), in.at(), bucket, from.at, n, to.at);
+    device_wait();
+    std::vector<uint16_t> out = to.read();
+    assert_true(is_poison(out, batch.row.size() * n));
     return out;
 }
 
-static void gated_unit_matches(void **state)
+static void check_glu_case(uint32_t n, float times, uint32_t bucket)
 {
-    static const float times[] = { 1, 10, 100 };
-    (void)state;
-    for (size_t s = 0; s < n_sizes * 3; s++) {
-        uint32_t n = sizes[s / 3], n_rows = 1 + se_rng_below(&rng, BUCKET);
-        struct batch batch = rows_of(n_rows), alone = rows_of(1);
-        std::vector<float> x = normals((size_t)n_rows * 2 * n, times[s % 3]), want(n);
-        simt_order((unsigned)s);
-        std::vector<uint16_t> all = run_glu(batch, x, n);
-        for (uint32_t i = 0; i < n_rows; i++) {
-            const float *own = x.data() + (size_t)i * 2 * n;
-            se_glu_table[se_glu_table_n - 1].run(own, own + n, n, want.data());
-            std::vector<float> got = widened(all.data() + (size_t)i * n, n);
-            /* Below -88 the device's exp(-g) is infinite and the unit is 0. */
-            assert_true(check_close(got.data(), want.data(), n, 0x1.01p-8, 1e-33));
-            std::vector<uint16_t> single = run_glu(alone, { own, own + 2 * n }, n);
-            assert_memory_equal(single.data(), all.data() + (size_t)i * n, n * 2);
-        }
+    uint32_t n_rows = 1 + se_rng_below(&rng, bucket);
+    struct batch batch = rows_of(n_rows), alone = rows_of(1);
+    std::vector<float> x = normals((size_t)n_rows * 2 * n, times), want(n);
+    std::vector<uint16_t> all = run_glu(batch, x, n, bucket);
+    for (uint32_t i = 0; i < n_rows; i++) {
+        const float *own = x.data() + (size_t)i * 2 * n;
+        se_glu_table[se_glu_table_n - 1].run(own, own + n, n, want.data());
+        std::vector<float> got = widened(all.data() + (size_t)i * n, n);
+        /* Below -88 the device's exp(-g) is infinite and the unit is 0. */
+        assert_true(check_close(got.data(), want.data(), n, 0x1.01p-8, 1e-33));
+        std::vector<uint16_t> single = run_glu(alone, { own, own + 2 * n }, n, BUCKET);
+        assert_memory_equal(single.data(), all.data() + (size_t)i * n, n * 2);
     }
 }
 
-int main(void)
+static void gated_unit_matches(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(embedding_is_looked_up),
-        cmocka_unit_test(norm_matches),
-        cmocka_unit_test(rotation_matches),
-        cmocka_unit_test(gated_unit_matches),
-    };
-    check_begin(&rng);
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    simt_memory_check();
-    return failed ? 1 : 0;
+    static const float times[] = { 1, 10, 100 };
+    for (size_t s = 0; s < n_sizes * 3; s++) {
+        device_order((unsigned)s);
+        check_glu_case(sizes[s / 3], times[s % 3], BUCKET);
+    }
 }
+
+const struct trial list[] = {
+    TRIAL(embedding_is_looked_up),
+    TRIAL(norm_matches),
+    TRIAL(rotation_matches),
+    TRIAL(gated_unit_matches),
+};
+
+} // namespace
+
+const struct trials check_cuda_rows = TRIALS(rng, list);

@@ -2,7 +2,8 @@
 /* tests/gpu/checks.h - what a check of a GPU consists of. Each part reports its own rows.
  *
  *   machine.c   what the card can do, measured      company.c   bits: any company, graphs or none
- *   logits.c    against the processor               steps.c     figures: a step beside the floor */
+ *   kernels.c   one by one, against C               steps.c     figures: a step beside the floor
+ *   logits.c    of models, against the processor */
 #ifndef SE_TESTS_GPU_CHECKS_H
 #define SE_TESTS_GPU_CHECKS_H
 
@@ -32,6 +33,9 @@ struct check_shape {
 uint32_t check_shapes(const struct check_size *size, const struct check_shape **shapes);
 
 void check_machine(const struct check_size *size, struct machine *machine);
+/* Those of one file, or of all when that is NULL. */
+void check_kernels(const struct check_size *size, const char *noun);
+bool check_kernels_has(const char *noun);
 void check_logits(const struct check_size *size);
 void check_company(const struct check_size *size);
 void check_steps(const struct check_size *size, const struct machine *machine);

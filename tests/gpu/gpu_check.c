@@ -2,11 +2,13 @@
 /* gpu_check - everything that wants a GPU, in one program and without a file: checks, then figures,
  * then a table of both. docs/gpu.md says what its lines mean.
  *
- *   gpu_check [--tiny] [--device N] [--seed N] [--table FILE] [--json FILE]
+ *   gpu_check [--tiny] [--only WHAT] [--device N] [--seed N] [--table FILE] [--json FILE]
  *
  * --tiny: checks of the smallest sizes and no figures, for sanitizers; over the emulator of a GPU
- * it is always tiny. Exit status: 0 all checks have passed, 1 one has not, 2 not understood, 77
- * there is no GPU. */
+ * it is always tiny. --only: models, or kernels, or those of one file (accept, attend, matmul,
+ * rows, sample), whose cases are told then. --seed: of the models; SE_TEST_SEED=N: of the kernels'
+ * inputs, which are others each time without. Exit status: 0 all checks have passed, 1 one has not,
+ * 2 not understood, 77 there is no GPU. */
 #include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -21,7 +23,14 @@
 struct options {
     struct check_size size;
     const char *table, *json;
+    const char *only; /* NULL: everything */
 };
+
+/* Whether that alone is wanted. */
+static bool is(const struct options *o, const char *what)
+{
+    return o->only && strcmp(o->only, what) == 0;
+}
 
 /* A number, whole. */
 static int read_number(const char *text, uint64_t *number)
@@ -47,6 +56,8 @@ static int read_options(int argc, char **argv, struct options *o)
             o->table = value;
         else if (strcmp(argv[i], "--json") == 0)
             o->json = value;
+        else if (strcmp(argv[i], "--only") == 0)
+            o->only = value;
         else if (strcmp(argv[i], "--seed") == 0)
             r = read_number(value, &o->size.seed);
         else if (strcmp(argv[i], "--device") == 0)
@@ -58,19 +69,32 @@ static int read_options(int argc, char **argv, struct options *o)
         i++;
     }
     o->size.device = (uint32_t)device;
-    return 0;
+    return o->only && !is(o, "models") && !is(o, "kernels") && !check_kernels_has(o->only) ? -1 : 0;
+}
+
+static void check(const struct options *o)
+{
+    const bool models = is(o, "models");
+    struct machine machine;
+    check_machine(&o->size, &machine);
+    if (!models)
+        check_kernels(&o->size, is(o, "kernels") ? NULL : o->only);
+    if (o->only && !models)
+        return;
+    check_logits(&o->size);
+    check_company(&o->size);
+    check_steps(&o->size, &machine);
 }
 
 int main(int argc, char **argv)
 {
     struct options options = { .size.seed = 1 };
-    struct machine machine;
 #ifdef SE_SIMT
     options.size.tiny = true;
 #endif
     if (read_options(argc, argv, &options) < 0) {
-        fprintf(stderr, "usage: gpu_check [--tiny] [--device N] [--seed N] [--table FILE] "
-                        "[--json FILE]\n");
+        fprintf(stderr, "usage: gpu_check [--tiny] [--only WHAT] [--device N] [--seed N] "
+                        "[--table FILE] [--json FILE]\n");
         return 2;
     }
     if (se_gpu_devices() < 0) {
@@ -86,9 +110,6 @@ int main(int argc, char **argv)
     mallopt(M_MMAP_MAX, 0);
     mallopt(M_TRIM_THRESHOLD, INT_MAX);
     report_number("seed", (double)options.size.seed);
-    check_machine(&options.size, &machine);
-    check_logits(&options.size);
-    check_company(&options.size);
-    check_steps(&options.size, &machine);
+    check(&options);
     return report_close();
 }

@@ -14,12 +14,13 @@
 
 static uint32_t n_compared;
 
-void check_begin(struct se_rng *rng)
+uint64_t check_begin(struct se_rng *rng)
 {
     const char *given = getenv("SE_TEST_SEED");
     uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
     printf("SE_TEST_SEED=%llu\n", (unsigned long long)seed);
     se_rng_init(rng, seed, SE_RNG_TEST);
+    return seed;
 }
 
 bool check_usable(const char *name, uint32_t cpu)

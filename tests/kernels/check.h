@@ -9,8 +9,8 @@
 
 #include "runtime/base/rng.h"
 
-/* Starts the generator with SE_TEST_SEED, or with the time, and prints the seed. */
-void check_begin(struct se_rng *rng);
+/* Starts the generator with SE_TEST_SEED, or with the time; prints the seed and returns it. */
+uint64_t check_begin(struct se_rng *rng);
 
 /* Whether the processor has what a table's row needs. Names the row when it is one that is
  * compared: every one that needs something at all. */
