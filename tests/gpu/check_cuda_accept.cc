@@ -249,6 +249,19 @@ static void walks_and_moves_match(void)
     assert_true(n_moved > 10 && deepest > 8);
 }
 
+/* As large as they come: layers, heads, rows of a step. */
+static void a_step_of_a_large_model_matches(void)
+{
+    struct forest forest = {};
+    forest.heads = { 40, 8, 128, 1, 0 };
+    forest.layers = 40;
+    assert_int_equal(se_kv_new(&forest.kv, N_PAGES), 0);
+    for (uint32_t n = 0; n < 8; n++)
+        add_part(&forest, 33, SE_GPU_VERDICT);
+    fill_pages(&forest);
+    compare(&forest, run(forest, 0));
+}
+
 /* Every node but the root has a sibling that nobody wants, so that all of a long path moves, each
  * slot onto one that an earlier move has read. */
 static void long_paths_move(void)
@@ -333,6 +346,7 @@ const struct trial list[] = {
     TRIAL(long_paths_move),
     TRIAL(faults_stop_all),
     TRIAL(rankings_are_handed_out),
+    TRIAL_LARGE(a_step_of_a_large_model_matches),
 };
 
 } // namespace

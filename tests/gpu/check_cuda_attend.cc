@@ -380,9 +380,43 @@ static void no_number_stays_where_it_is_seen(void)
     }
 }
 
+/* Long trees of a large model in one step: some rows of each against the reference, and all of
+ * them against a step of their own. */
+static void check_company(const struct shape *s, uint32_t n_parts, uint32_t n_compared)
+{
+    const struct se_gpu_heads heads = heads_of(s);
+    std::vector<struct part> part;
+    std::vector<struct group> groups;
+    trial_case("%u parts of %u nodes behind %u positions, %u heads, %u for keys, dim %u", n_parts,
+               s->nodes, s->len, s->heads, s->kv_heads, s->dim);
+    for (uint32_t i = 0; i < n_parts; i++)
+        part.push_back(draw_part(&heads, s->len, s->nodes, i % 3 ? BUSH : CHAIN));
+    for (const struct part &one : part)
+        groups.push_back({ &one, all_of(&one), TREE });
+    const std::vector<halves> got = run(&heads, groups);
+    for (uint32_t i = 0; i < n_parts; i++) {
+        const size_t first = (size_t)i * s->nodes;
+        for (uint32_t k = 0; k < n_compared; k++) {
+            uint32_t node = k == 0 ? s->nodes - 1 : se_rng_below(&rng, s->nodes);
+            check_values(&heads, &part[i], node, got[first + node]);
+        }
+        check_same(got, first, run(&heads, { { &part[i], all_of(&part[i]), SCATTERED } }));
+        check_same(got, first, run(&heads, { { &part[i], { 0 }, COMMITTED } }));
+    }
+}
+
+static void trees_of_large_models_match(void)
+{
+    static const struct shape eight = { 40, 8, 128, 40960, 1000, 33 };
+    static const struct shape far = { 16, 2, 128, 32768, 30000, 33 };
+    check_company(&eight, 8, 3);
+    check_company(&far, 1, 4);
+}
+
 const struct trial list[] = {
     TRIAL(rows_match_and_keep_their_bits),
     TRIAL(no_number_stays_where_it_is_seen),
+    TRIAL_LARGE(trees_of_large_models_match),
 };
 
 } // namespace

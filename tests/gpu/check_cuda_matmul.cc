@@ -336,11 +336,40 @@ static void parts_pack_to_the_whole(void)
     assert_true(parts == m.packed);
 }
 
+/* Some outputs of all rows against the reference, and all outputs of some rows against their bits
+ * alone, which are of other tiles. */
+static void check_large(enum se_gpu_store store, uint32_t n_out, uint32_t n_in, uint32_t n_rows)
+{
+    enum { SOME = 16 };
+    const struct matrix m(store, n_out, n_in);
+    const struct rows rows = draw_rows(&m, n_rows);
+    trial_case("%s, %u x %u, %u rows", store == SE_GPU_Q8 ? "q8" : "bf16", n_out, n_in, n_rows);
+    const std::vector<float> got = run(&m, &rows, all_of(n_rows), n_rows, BOTH, SE_GPU_ALL_ROWS);
+    check_some(&m, &rows, BOTH, got, 0, SOME);
+    check_some(&m, &rows, BOTH, got, n_out - SOME, SOME);
+    check_some(&m, &rows, BOTH, got, se_rng_below(&rng, n_out - SOME), SOME);
+    for (uint32_t bucket : { 1u, 8u, 33u, 128u }) {
+        std::vector<uint32_t> order;
+        while (order.size() < std::min(bucket, 4u))
+            order.push_back(se_rng_below(&rng, n_rows));
+        const std::vector<float> few = run(&m, &rows, order, bucket, BOTH, SE_GPU_WANTED_ROWS);
+        assert_memory_equal(few.data(), picked(got, order, n_out).data(),
+                            few.size() * sizeof few[0]);
+    }
+}
+
+static void products_of_large_models_match(void)
+{
+    check_large(SE_GPU_BF16, 5120, 17408, 264);
+    check_large(SE_GPU_Q8, 5120, 17408, 33);
+    check_large(SE_GPU_BF16, 34816, 5120, 33);
+    check_large(SE_GPU_Q8, 1024, 5120, 2048);
+}
+
 const struct trial list[] = {
-    TRIAL(products_match_the_reference),
-    TRIAL(bits_of_a_row_are_its_own),
-    TRIAL(a_row_without_numbers_harms_no_other),
-    TRIAL(parts_pack_to_the_whole),
+    TRIAL(products_match_the_reference),         TRIAL(bits_of_a_row_are_its_own),
+    TRIAL(a_row_without_numbers_harms_no_other), TRIAL(parts_pack_to_the_whole),
+    TRIAL_LARGE(products_of_large_models_match),
 };
 
 } // namespace

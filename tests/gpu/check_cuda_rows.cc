@@ -21,7 +21,7 @@ namespace
 
 struct se_rng rng;
 
-enum { BUCKET = 8 };
+enum { BUCKET = 8, LARGE_BUCKET = 264 };
 
 static float normal(void) { return (float)se_rng_normal(&rng); }
 
@@ -163,6 +163,7 @@ struct turned_shape {
     uint32_t pages_each, pages;
 };
 static const struct turned_shape small_step = { 2, BUCKET / 2, 2, 7 };
+static const struct turned_shape large_step = { 8, LARGE_BUCKET / 8, 5, 50 };
 
 struct turned {
     std::vector<uint16_t> q, pages;
@@ -362,11 +363,23 @@ static void gated_unit_matches(void)
     }
 }
 
+static void rows_of_large_models_match(void)
+{
+    check_embed_case(8000, 5120, LARGE_BUCKET);
+    for (unsigned again = 0; again < 2; again++) {
+        check_norm_case(5120, 1, LARGE_BUCKET);
+        check_rope_case(40, 8, 128, again % 2, large_step);
+        check_rope_case(64, 4, 128, again % 2, large_step);
+        check_glu_case(17408, again ? 30.0f : 1.0f, LARGE_BUCKET);
+    }
+}
+
 const struct trial list[] = {
     TRIAL(embedding_is_looked_up),
     TRIAL(norm_matches),
     TRIAL(rotation_matches),
     TRIAL(gated_unit_matches),
+    TRIAL_LARGE(rows_of_large_models_match),
 };
 
 } // namespace

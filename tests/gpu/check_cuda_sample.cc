@@ -528,6 +528,23 @@ static void faults_are_told(void)
     }
 }
 
+/* Vocabularies as large as models have them. */
+static void rows_of_large_models_match(void)
+{
+    static const uint32_t vocabs[] = { 128256, 151936, 262144 };
+    check_words(10000000);
+    for (uint32_t vocab : vocabs) {
+        check_long_rows(vocab);
+        for (unsigned again = 0; again < 8; again++) {
+            struct step step;
+            step.vocab = vocab;
+            for (unsigned part = 0; part < 3; part++)
+                add_part(&step, draw_ask(vocab), 1 + se_rng_below(&rng, 3));
+            compare(step, run(step));
+        }
+    }
+}
+
 static void few_are_decided_by_rounding(void)
 {
     printf("%u draws, %u rankings, of these %u decided by rounding\n", n_draws, n_rankings,
@@ -536,11 +553,17 @@ static void few_are_decided_by_rounding(void)
 }
 
 const struct trial list[] = {
-    TRIAL(noise_is_the_same),      TRIAL(noise_belongs_to_its_place),
-    TRIAL(mass_is_accurate),       TRIAL(answers_match),
-    TRIAL(long_rows_match),        TRIAL(lowest_of_equals_wins),
-    TRIAL(cuts_fall_among_equals), TRIAL(threshold_is_exact),
-    TRIAL(faults_are_told),        TRIAL(few_are_decided_by_rounding),
+    TRIAL(noise_is_the_same),
+    TRIAL(noise_belongs_to_its_place),
+    TRIAL(mass_is_accurate),
+    TRIAL(answers_match),
+    TRIAL(long_rows_match),
+    TRIAL(lowest_of_equals_wins),
+    TRIAL(cuts_fall_among_equals),
+    TRIAL(threshold_is_exact),
+    TRIAL(faults_are_told),
+    TRIAL_LARGE(rows_of_large_models_match),
+    TRIAL(few_are_decided_by_rounding),
 };
 
 } // namespace
