@@ -293,8 +293,10 @@ int se_gpu_stream_wait(se_gpu_stream stream, uint64_t within_ns)
         return r;
     counts.waits++;
     const uint64_t until_ns = now_ns() + within_ns;
+    simt_memory_hold(); /* once: it takes a while for each piece of work */
     while (go_on(stream, until_ns))
         ;
+    simt_memory_release();
     r = check("a step has failed");
     return r < 0 || stream->queue.empty() ? r : too_late(within_ns);
 }
@@ -307,14 +309,16 @@ int se_gpu_stream_wait_word(se_gpu_stream stream, const uint64_t *word, uint64_t
     if (r < 0)
         return r;
     const uint64_t until_ns = now_ns() + within_ns;
-    while (*word != value)
-        if (!go_on(stream, until_ns)) {
-            r = check("a step has failed");
-            if (r == 0 && !stream->queue.empty())
-                r = too_late(within_ns);
-            return r < 0 ? r : se_gpu_fail(-EIO, "GPU: a step has ended without an answer");
-        }
-    return 0;
+    simt_memory_hold();
+    while (*word != value && go_on(stream, until_ns))
+        ;
+    simt_memory_release();
+    if (*word == value)
+        return 0;
+    r = check("a step has failed");
+    if (r == 0 && !stream->queue.empty())
+        r = too_late(within_ns);
+    return r < 0 ? r : se_gpu_fail(-EIO, "GPU: a step has ended without an answer");
 }
 
 /* ---- graphs */
