@@ -191,8 +191,8 @@ static int check_part(const struct se_orders *orders, const struct se_order_limi
         const int r = check_row(orders, limits, &of.row[first + i], slots, of.tail);
         if (r < 0)
             return r;
-        if (of.parent[first + i] >= (int32_t)i)
-            return refuse("a parent behind its child");
+        if (of.parent[first + i] < SE_NODE_ROOT || of.parent[first + i] >= (int32_t)i)
+            return refuse("a parent behind its child, or none at all");
     }
     return 0;
 }
