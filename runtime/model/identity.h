@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tools/identity.h - which model this is, as a number to compare. */
-#ifndef SE_TOOLS_IDENTITY_H
-#define SE_TOOLS_IDENTITY_H
+/* runtime/model/identity.h - which model this is, as a number to compare. */
+#ifndef SE_RUNTIME_MODEL_IDENTITY_H
+#define SE_RUNTIME_MODEL_IDENTITY_H
 
 #include <stdint.h>
 
@@ -11,5 +11,8 @@
  * looks at every matrix and norm, but only here and there: two models that were trained apart
  * differ, two that differ in a single number may not. */
 uint64_t se_identity(const struct se_model *model);
+
+/* Of its shape alone, as config.json says it: known before anything is loaded. */
+uint64_t se_identity_shape(const struct se_config *config);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/identity.h"
+#include "runtime/model/identity.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -121,9 +121,19 @@ static void mix_layer(uint64_t *hash, const struct se_layer *layer, const struct
         mix_row(hash, row[i].row, row[i].n);
 }
 
+static const uint64_t begin = 0x7370656365646765u;
+
+uint64_t se_identity_shape(const struct se_config *config)
+{
+    uint64_t hash = begin;
+    mix_config(&hash, config);
+    mix(&hash, config->context);
+    return hash ? hash : 1;
+}
+
 uint64_t se_identity(const struct se_model *model)
 {
-    uint64_t hash = 0x7370656365646765u;
+    uint64_t hash = begin;
     const struct se_config *c = &model->config;
     mix_config(&hash, c);
     mix(&hash, model->dtype);
