@@ -26,7 +26,7 @@ enum { SE_COLLECTIVE_RANKS_MAX = 64 };
 struct se_collective;
 
 struct se_collective_ops {
-    const char *name; /* "shm" */
+    const char *name; /* "shm", "tcp" */
 
     /* x[i] of every rank becomes the sum of x[i] over all ranks, from rank 0 on upwards: the
      * same bits on every rank, whatever n is and whoever comes first. */
@@ -85,5 +85,12 @@ void se_collective_memory_free(struct se_collective_memory *memory); /* NULL is 
 /* The handle of a rank, one for each. On 0 *out is the caller's, to close. */
 int se_collective_shm_open(struct se_collective **out, struct se_collective_memory *memory,
                            uint32_t rank, const struct se_collective_options *options);
+
+/* Between machines: rank 0 is connected with every other, and they with rank 0 alone. fd: of rank
+ * 0 size - 1 sockets, by rank, rank 1's first; of another rank one. Sockets as socket.h makes them.
+ * On 0 they belong to *out, which is the caller's, to close; otherwise they stay the caller's.
+ * What the others wait for is rank 0 waiting for one of them: they have twice the deadline. */
+int se_collective_tcp_open(struct se_collective **out, const int *fd, uint32_t rank, uint32_t size,
+                           const struct se_collective_options *options);
 
 #endif
