@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Several ranks of a backend as one: rank 0 is this process, the others are forked.
+/* Several ranks of a backend as one: rank 0 is this process, the others are forked, here and on
+ * other machines (nodes.h).
  *
  *   rank 0    forward() ── order ──► backend: layers, sums ... ──► answers
  *                             │               ▲ all_reduce, gather
@@ -9,7 +10,10 @@
  * heads, so that nothing but rows passes between them.
  *
  * A rank looks for its parent while it waits, and rank 0 for its children: whoever is missed
- * ends the group (collective.h). */
+ * ends the group (collective.h). Between machines the connections tell.
+ *
+ * On another machine one process takes the place of the parent, and is a rank as its children
+ * are: work() is the one way in which a rank obeys. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +31,10 @@
 #include "runtime/base/mem.h"
 #include "runtime/model/backend.h"
 #include "runtime/model/collective.h"
+#include "runtime/model/identity.h"
+#include "runtime/model/meeting.h"
 #include "runtime/model/orders.h"
+#include "runtime/model/ranks.h"
 #include "runtime/model/split.h"
 
 enum { TEXT_B = 340 };
@@ -46,10 +53,18 @@ struct rank {
     struct se_orders orders;
 };
 
+/* Where the ranks of a machine find their group: in memory, or at an address. */
+struct way {
+    struct se_collective_memory *memory; /* NULL: at the address */
+    struct se_nodes_seat seat;
+};
+
 struct ranks {
     struct rank own;
-    struct se_collective_memory *memory;
-    uint32_t size;
+    struct way way;
+    struct se_meeting *meeting;             /* of rank 0, until all have come */
+    const struct se_nodes_watch *watch;     /* of another machine's first rank */
+    uint32_t first, here, size;             /* of this machine: first .. first + here - 1 */
     pid_t process[SE_COLLECTIVE_RANKS_MAX]; /* by rank; 0: none, or it has ended */
     char text[TEXT_B];
     bool gone; /* the group was given up, and nobody hears a farewell */
@@ -94,11 +109,39 @@ static void close_rank(struct rank *rank)
         rank->group->ops->close(rank->group);
 }
 
-/* Ready is what all have said when this returns. */
-static int meet(struct rank *rank)
+/* Ready is what all have said when this returns. To open takes some longer than others. */
+static int meet(struct rank *rank, const struct se_model *model,
+                const struct se_engine_options *options)
 {
     uint32_t word = 1, words[SE_COLLECTIVE_RANKS_MAX];
-    return rank->group->ops->gather(rank->group, &word, sizeof word, words);
+    struct se_collective *group = rank->group;
+    const uint64_t deadline_ns = group->deadline_ns;
+    group->deadline_ns = OPEN_NS;
+    int r = open_rank(rank, model, options);
+    if (r == 0)
+        r = group->ops->gather(group, &word, sizeof word, words);
+    group->deadline_ns = deadline_ns;
+    return r;
+}
+
+static int take_seat(struct se_collective **out, const struct way *way, uint32_t number,
+                     const struct se_collective_options *group)
+{
+    struct se_nodes_seat seat = way->seat;
+    if (way->memory)
+        return se_collective_shm_open(out, way->memory, number, group);
+    seat.rank = number;
+    return se_nodes_sit(out, &seat, group);
+}
+
+static struct way way_to(const char *address, uint64_t ticket, const struct ranks *ranks,
+                         const struct se_model *model)
+{
+    return (struct way){ .seat = { .address = address,
+                                   .backend = ranks->own.ops->name,
+                                   .ticket = ticket,
+                                   .identity = se_identity(model),
+                                   .size = ranks->size } };
 }
 
 /* The other ranks. */
@@ -107,12 +150,15 @@ struct worker {
     struct rank own;
     pid_t parent;
     struct se_order_limits limits;
+    const struct se_nodes_watch *watch; /* of another machine's first rank; or NULL */
 };
 
 static int check_parent(void *context)
 {
     const struct worker *worker = context;
-    return getppid() == worker->parent ? 0 : se_fail(-EPIPE, "rank 0 has ended");
+    if (getppid() == worker->parent)
+        return 0;
+    return se_fail(-EPIPE, "the process that it was started by has ended");
 }
 
 /* 0, SE_COLLECTIVE_IDLE when it was told to leave, or -errno. */
@@ -148,32 +194,35 @@ static void settle_in(uint32_t rank)
 #endif
 }
 
-static void work(struct worker *w, const struct se_model *model,
-                 const struct se_engine_options *options)
+/* Does what rank 0 says until it says to leave: 0, or -errno. */
+static int work(struct worker *w, const struct se_model *model,
+                const struct se_engine_options *options)
 {
-    char why[256];
+    char why[512];
     w->limits = (struct se_order_limits){ .max_rows = options->max_rows,
                                           .n_pages = options->n_pages,
                                           .vocab = model->config.vocab,
                                           .context = model->config.context,
                                           .hidden = model->config.hidden };
-    int r = open_rank(&w->own, model, options);
-    if (r == 0)
-        r = meet(&w->own);
+    int r = meet(&w->own, model, options);
+    if (r == 0 && w->watch && w->watch->say)
+        w->watch->say(w->watch->context, "ready");
     while (r == 0)
         r = obey(w);
-    if (r < 0 && w->own.group) { /* where the group is broken already nobody reads it */
-        snprintf(why, sizeof why, "%s", se_err_text());
-        w->own.group->ops->give_up(w->own.group, why);
-    }
+    if (r >= 0)
+        return 0;
+    snprintf(why, sizeof why, "%s", se_err_text());
+    w->own.group->ops->give_up(w->own.group, why); /* where it is broken nobody reads it */
+    return se_fail(r, "%s", why);
 }
 
-static struct se_collective_options group_options(const struct se_engine_options *options)
+static struct se_collective_options group_options(const struct se_engine_options *options,
+                                                  uint32_t here)
 {
     const uint32_t threads = options->rank_threads ? options->rank_threads : 1;
     return (struct se_collective_options){
         .deadline_ns = options->tp_wait_ns ? options->tp_wait_ns : WAIT_NS,
-        .spin = se_cpu_count() >= (uint64_t)threads * options->tp,
+        .spin = se_cpu_count() >= (uint64_t)threads * here,
     };
 }
 
@@ -181,7 +230,7 @@ static int start_rank(struct ranks *ranks, uint32_t number, const struct se_mode
                       const struct se_engine_options *options)
 {
     struct worker worker = { .own.ops = ranks->own.ops, .parent = getpid() };
-    struct se_collective_options group = group_options(options);
+    struct se_collective_options group = group_options(options, ranks->here);
     const pid_t process = fork();
     if (process < 0)
         return se_fail(-errno, "cannot start rank %u of %u: %s", number, ranks->size,
@@ -192,17 +241,27 @@ static int start_rank(struct ranks *ranks, uint32_t number, const struct se_mode
     settle_in(number);
     group.check = check_parent;
     group.context = &worker;
-    if (se_collective_shm_open(&worker.own.group, ranks->memory, number, &group) == 0)
-        work(&worker, model, options);
+    if (take_seat(&worker.own.group, &ranks->way, number, &group) < 0)
+        _exit(1); /* nobody else can have heard of it */
+    work(&worker, model, options);
     _exit(0); /* and with it all that it has */
 }
 
-/* Rank 0. */
+static int start_others(struct ranks *ranks, const struct se_model *model,
+                        const struct se_engine_options *options)
+{
+    int r = 0;
+    for (uint32_t i = 1; r == 0 && i < ranks->here; i++)
+        r = start_rank(ranks, ranks->first + i, model, options);
+    return r;
+}
 
+/* Its end is a failure, but for one that was told to leave, which the first rank of another
+ * machine may hear of later than its children. */
 static int check_children(void *context)
 {
     struct ranks *ranks = context;
-    for (uint32_t i = 1; i < ranks->size; i++) {
+    for (uint32_t i = ranks->first + 1; i < ranks->first + ranks->here; i++) {
         int status = 0;
         if (ranks->process[i] == 0)
             continue;
@@ -211,6 +270,8 @@ static int check_children(void *context)
             continue;
         const int number = (int)ranks->process[i];
         ranks->process[i] = 0;
+        if (ranks->first > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+            continue;
         if (process > 0 && WIFSIGNALED(status))
             return se_fail(-EPIPE, "rank %u of %u, process %d, was ended by signal %d", i,
                            ranks->size, number, WTERMSIG(status));
@@ -233,16 +294,12 @@ static bool has_left(pid_t process, uint64_t until)
     }
 }
 
-static void part_from_ranks(struct ranks *ranks)
+/* Each has a moment for it. */
+static void see_off(struct ranks *ranks, bool told)
 {
-    struct se_collective *group = ranks->own.group;
     const uint64_t until = se_clock_ns() + LEAVE_NS;
-    if (group && !ranks->gone) {
-        group->deadline_ns = LEAVE_NS;
-        se_orders_send_leave(group);
-    }
-    for (uint32_t i = 1; i < ranks->size; i++) {
-        if (ranks->process[i] == 0 || (group && has_left(ranks->process[i], until)))
+    for (uint32_t i = ranks->first + 1; i < ranks->first + ranks->here; i++) {
+        if (ranks->process[i] == 0 || (told && has_left(ranks->process[i], until)))
             continue;
         kill(ranks->process[i], SIGKILL);
         while (waitpid(ranks->process[i], NULL, 0) < 0 && errno == EINTR)
@@ -250,15 +307,63 @@ static void part_from_ranks(struct ranks *ranks)
     }
 }
 
+/* Rank 0. */
+
 static void ranks_close(struct se_backend *backend)
 {
     struct ranks *ranks = ranks_of(backend);
     if (!ranks)
         return;
-    part_from_ranks(ranks);
+    struct se_collective *group = ranks->own.group;
+    if (group && !ranks->gone) {
+        group->deadline_ns = LEAVE_NS;
+        se_orders_send_leave(group);
+    }
+    see_off(ranks, group != NULL);
     close_rank(&ranks->own);
-    se_collective_memory_free(ranks->memory);
+    se_meeting_close(ranks->meeting);
+    se_collective_memory_free(ranks->way.memory);
     se_mem_free(ranks);
+}
+
+static int open_meeting(struct ranks *ranks, const struct se_model *model,
+                        const struct se_engine_options *options)
+{
+    const struct se_collective_options group = group_options(options, ranks->here);
+    const struct se_meeting_options meeting = {
+        .nodes = options->nodes,
+        .terms = { .size = ranks->size,
+                   .max_rows = options->max_rows,
+                   .n_pages = options->n_pages,
+                   .kv_dtype = (uint32_t)options->kv_dtype,
+                   .weights = options->nodes->weights,
+                   .wait_ns = group.deadline_ns },
+        .shape = se_identity_shape(&model->config),
+        .identity = se_identity(model),
+        .backend = ranks->own.ops->name,
+        .check = check_children,
+        .context = ranks,
+    };
+    int r = se_meeting_open(&ranks->meeting, &meeting);
+    if (r == 0)
+        ranks->way = way_to(se_meeting_address(ranks->meeting), se_meeting_ticket(ranks->meeting),
+                            ranks, model);
+    return r;
+}
+
+/* Once all have come the address is free for the next meeting. */
+static int hold_meeting(struct ranks *ranks, const struct se_collective_options *group)
+{
+    int fd[SE_COLLECTIVE_RANKS_MAX];
+    int r = se_meeting_wait(ranks->meeting, fd);
+    if (r < 0)
+        return r;
+    r = se_collective_tcp_open(&ranks->own.group, fd, 0, ranks->size, group);
+    for (uint32_t i = 1; r < 0 && i < ranks->size; i++)
+        close(fd[i - 1]);
+    se_meeting_close(ranks->meeting);
+    ranks->meeting = NULL;
+    return r;
 }
 
 static void give_up(struct ranks *ranks)
@@ -270,24 +375,29 @@ static void give_up(struct ranks *ranks)
 static int start(struct ranks *ranks, const struct se_model *model,
                  const struct se_engine_options *options)
 {
-    struct se_collective_options group = group_options(options);
-    int r = se_collective_memory_new(&ranks->memory, ranks->size);
-    for (uint32_t i = 1; r == 0 && i < ranks->size; i++)
-        r = start_rank(ranks, i, model, options);
+    struct se_collective_options group = group_options(options, ranks->here);
     group.check = check_children;
     group.context = ranks;
+    int r = options->nodes ? open_meeting(ranks, model, options)
+                           : se_collective_memory_new(&ranks->way.memory, ranks->size);
     if (r == 0)
-        r = se_collective_shm_open(&ranks->own.group, ranks->memory, 0, &group);
+        r = start_others(ranks, model, options);
     if (r == 0)
-        r = open_rank(&ranks->own, model, options);
+        r = options->nodes ? hold_meeting(ranks, &group)
+                           : take_seat(&ranks->own.group, &ranks->way, 0, &group);
     if (r < 0)
         return r;
-    ranks->own.group->deadline_ns = OPEN_NS;
-    r = meet(&ranks->own);
-    ranks->own.group->deadline_ns = group.deadline_ns;
-    snprintf(ranks->text, sizeof ranks->text, "%s, %u ranks",
-             ranks->own.ops->text(ranks->own.backend), ranks->size);
-    return r;
+    r = meet(&ranks->own, model, options);
+    if (r < 0) {
+        give_up(ranks);
+        return r;
+    }
+    const int n = snprintf(ranks->text, sizeof ranks->text, "%s, %u ranks",
+                           ranks->own.ops->text(ranks->own.backend), ranks->size);
+    if (options->nodes && n > 0 && n < TEXT_B)
+        snprintf(ranks->text + n, sizeof ranks->text - (size_t)n, " on %u machines",
+                 options->nodes->machines);
+    return 0;
 }
 
 static int ranks_open(struct se_backend **out, const struct se_model *model,
@@ -296,6 +406,8 @@ static int ranks_open(struct se_backend **out, const struct se_model *model,
     int r = se_split_check(&model->config, model->dtype, options->tp);
     if (r == 0 && options->pool)
         r = se_fail(-EINVAL, "tp %u: ranks have threads of their own, and no pool", options->tp);
+    if (r == 0 && options->nodes)
+        r = se_nodes_check(options->nodes, options->tp);
     if (r < 0)
         return r;
     struct ranks *ranks = se_mem_zero(1, sizeof *ranks);
@@ -303,10 +415,9 @@ static int ranks_open(struct se_backend **out, const struct se_model *model,
         return -ENOMEM;
     ranks->own.ops = options->ops;
     ranks->size = options->tp;
+    ranks->here = options->nodes ? options->tp / options->nodes->machines : options->tp;
     r = start(ranks, model, options);
     if (r < 0) {
-        if (ranks->own.group)
-            give_up(ranks);
         ranks_close((struct se_backend *)(void *)ranks);
         return r;
     }
@@ -322,7 +433,7 @@ static const char *ranks_text(const struct se_backend *backend)
 static size_t ranks_memory(const struct se_backend *backend)
 {
     const struct ranks *ranks = ranks_of_const(backend);
-    return ranks->own.ops->memory(ranks->own.backend) * ranks->size;
+    return ranks->own.ops->memory(ranks->own.backend) * ranks->here;
 }
 
 static int ranks_forward(struct se_backend *backend, const struct se_batch *batch)
@@ -357,3 +468,62 @@ static void ranks_move(struct se_backend *backend, const struct se_kv_move *move
     .memory = ranks_memory, .forward = ranks_forward, .move = ranks_move
 const struct se_backend_ops se_backend_ranks = { OPS };
 const struct se_backend_ops se_backend_ranks_that_walk = { OPS, .walks = true };
+
+/* The first rank of another machine. */
+
+static int check_machine(void *context)
+{
+    const struct ranks *ranks = context;
+    const int r = check_children(context);
+    return r < 0 || !ranks->watch->check ? r : ranks->watch->check(ranks->watch->context);
+}
+
+static int serve(struct ranks *ranks, const struct se_model *model,
+                 const struct se_engine_options *options)
+{
+    struct worker worker = { .own.ops = ranks->own.ops, .watch = ranks->watch };
+    struct se_collective_options group = group_options(options, ranks->here);
+    group.check = check_machine;
+    group.context = ranks;
+    int r = take_seat(&worker.own.group, &ranks->way, ranks->first, &group);
+    if (r < 0)
+        return r;
+    ranks->own.group = worker.own.group;
+    r = start_others(ranks, model, options);
+    if (r < 0)
+        give_up(ranks);
+    else
+        r = work(&worker, model, options);
+    see_off(ranks, true);
+    close_rank(&worker.own);
+    return r;
+}
+
+int se_ranks_check(const struct se_engine_options *options)
+{
+    if ((options->ops && options->ops != &se_backend_cpu) || options->backend == SE_BACKEND_CUDA)
+        return se_fail(-ENOTSUP, "only the processor's backend knows ranks so far");
+    return 0;
+}
+
+int se_ranks_serve(const struct se_model *model, const char *address,
+                   const struct se_nodes_terms *terms, const struct se_engine_options *options,
+                   const struct se_nodes_watch *watch)
+{
+    struct se_engine_options own = *options;
+    struct ranks ranks = { .own.ops = &se_backend_cpu,
+                           .watch = watch,
+                           .first = terms->first,
+                           .here = terms->n,
+                           .size = terms->size };
+    int r = se_ranks_check(options);
+    if (r < 0)
+        return se_trace(r);
+    own.max_rows = terms->max_rows;
+    own.n_pages = terms->n_pages;
+    own.kv_dtype = (enum se_dtype)terms->kv_dtype;
+    own.tp = terms->size;
+    own.tp_wait_ns = terms->wait_ns;
+    ranks.way = way_to(address, terms->ticket, &ranks, model);
+    return serve(&ranks, model, &own);
+}

@@ -136,6 +136,17 @@ int se_orders_send_leave(struct se_collective *group)
     return group->ops->broadcast(group, &head, sizeof head);
 }
 
+/* A digit for each of the structs, to the base of 64. */
+uint32_t se_orders_layout(void)
+{
+    return (uint32_t)(((sizeof(struct se_order_head) * 64 + sizeof(struct order_part)) * 64 +
+                       sizeof(struct se_batch_row)) *
+                          64 +
+                      sizeof(struct se_kv_move)) *
+               64 +
+           SE_PAGE_SLOTS;
+}
+
 /* Receiving. */
 
 static int refuse(const char *what) { return se_fail(-EBADMSG, "an order of rank 0: %s", what); }

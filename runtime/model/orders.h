@@ -53,6 +53,9 @@ int se_orders_send_moves(struct se_orders *orders, struct se_collective *group,
                          const struct se_kv_move *move, uint32_t n);
 int se_orders_send_leave(struct se_collective *group);
 
+/* A number of how orders lie in memory: ranks of which it differs do not understand each other. */
+uint32_t se_orders_layout(void);
+
 /* The others: enum se_order, with batch or move set, which stand until the next call; or -errno.
  * -EBADMSG: an order that cannot be. */
 int se_orders_receive(struct se_orders *orders, struct se_collective *group,

@@ -66,6 +66,7 @@ struct se_devices {
 
 struct se_backend_ops;
 struct se_collective;
+struct se_nodes;
 
 struct se_engine_options {
     enum se_backend_kind backend;
@@ -84,6 +85,9 @@ struct se_engine_options {
     uint32_t tp;
     uint32_t rank_threads; /* of every rank, 0 as 1 */
     uint64_t tp_wait_ns;   /* the ranks wait for each other no longer; 0: half a minute */
+    /* Where they are on several machines: se_engine_new() waits until the others are here. NULL:
+     * all are on this one. */
+    const struct se_nodes *nodes;
 
     struct se_collective *group; /* for a backend that is one of the ranks; else NULL */
 };
