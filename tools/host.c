@@ -140,7 +140,7 @@ static void note_facts(struct se_host *host)
     f->kv = se_dtype_name(se_engine_kv_dtype(model));
     f->config = &model->config;
     f->weight_b = model->weight_b;
-    f->threads = host->rig.threads * host->rig.tp;
+    f->threads = host->rig.threads * host->rig.here;
     f->identity = se_identity(model);
 }
 
@@ -159,8 +159,8 @@ static int load(struct se_host *host)
     if (r < 0)
         return se_trace(r);
     r = se_rig_start(&host->rig, host->facts.max_rows, host->facts.pages, SE_PAGE_SLOTS);
-    if (r < 0)
-        return se_trace(r);
+    if (r != 0)
+        return r < 0 ? se_trace(r) : se_fail(-EINTR, "interrupted");
     note_facts(host);
     r = se_warm_up(&host->rig, host->facts.max_rows, host->facts.context, warm_up_ns,
                    &host->facts.pace);

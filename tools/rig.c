@@ -7,9 +7,11 @@
 #include "runtime/base/cpu.h"
 #include "runtime/model/backend.h"
 #include "runtime/model/config.h"
+#include "runtime/model/socket.h"
 #include "runtime/model/split.h"
 #include "tools/interrupt.h"
 #include "tools/outcome.h"
+#include "tools/program.h"
 #include "tools/progress.h"
 
 static void show_conversion(void *context, size_t done_b, size_t total_b)
@@ -17,18 +19,57 @@ static void show_conversion(void *context, size_t done_b, size_t total_b)
     se_progress_at(context, done_b, total_b);
 }
 
+int se_rig_options_check(const struct se_rig_options *options)
+{
+    const uint64_t tp = options->tp > 1 ? options->tp : 1, nodes = options->nodes;
+    const bool meets = options->meet && *options->meet;
+    if (nodes <= 1 && meets)
+        return se_fail(-EINVAL, "--meet %s: there is nobody to meet; say --nodes M for M machines",
+                       options->meet);
+    if (nodes <= 1)
+        return 0;
+    if (tp % nodes)
+        return se_fail(-EINVAL,
+                       "--nodes %" PRIu64 ": --tp %" PRIu64 " cannot be divided among so many "
+                       "machines; say --tp %" PRIu64 ", or another multiple of %" PRIu64,
+                       nodes, tp, (tp / nodes + 1) * nodes, nodes);
+    if (!meets)
+        return se_fail(-EINVAL,
+                       "--nodes %" PRIu64 ": where do the machines meet? Say --meet HOST:PORT, an "
+                       "address of this machine that the others can reach",
+                       nodes);
+    const int r = se_socket_check(options->meet);
+    return r < 0 ? se_fail(r, "--meet: %s", se_err_text()) : 0;
+}
+
 /* Before anything is converted. */
 static int check_ranks(const char *dir, const struct se_rig_options *options)
 {
     struct se_config config;
+    int r = se_rig_options_check(options);
+    if (r < 0)
+        return se_trace(r);
     if (options->tp <= 1)
         return 0;
-    int r = se_config_read(&config, dir);
+    r = se_config_read(&config, dir);
     if (r < 0)
         return se_trace(r);
     const enum se_dtype dtype = options->weights == SE_WEIGHTS_Q8 ? SE_DTYPE_Q8 : SE_DTYPE_F32;
     r = se_split_check(&config, dtype, (uint32_t)options->tp);
     return r < 0 ? se_fail(r, "--tp %" PRIu64 ": %s: %s", options->tp, dir, se_err_text()) : 0;
+}
+
+/* While other machines are waited for. */
+static void say(void *context, const char *text)
+{
+    (void)context;
+    se_program_say("%s", text);
+}
+
+static int check_user(void *context)
+{
+    (void)context;
+    return se_interrupt_came() ? se_fail(-EINTR, "interrupted") : 0;
 }
 
 int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options *options,
@@ -38,10 +79,17 @@ int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options
     const uint32_t all = se_cpu_count(),
                    threads = options->threads ? (uint32_t)options->threads : all;
     rig->tp = options->tp > 1 ? (uint32_t)options->tp : 1;
-    rig->threads = options->threads ? threads : all > rig->tp ? all / rig->tp : 1;
+    rig->here = options->nodes > 1 ? rig->tp / (uint32_t)options->nodes : rig->tp;
+    rig->here = rig->here ? rig->here : 1;
+    rig->threads = options->threads ? threads : all > rig->here ? all / rig->here : 1;
     int r = se_backend_read(options->backend, &rig->backend, &rig->devices);
     if (r == 0)
         r = check_ranks(dir, options);
+    if (options->nodes > 1)
+        rig->nodes = (struct se_nodes){ .address = options->meet,
+                                        .machines = (uint32_t)options->nodes,
+                                        .weights = (uint32_t)options->weights,
+                                        .watch = { .say = say, .check = check_user } };
     if (r == 0 && !shared)
         r = se_pool_new(&rig->pool, threads, false);
     if (r < 0)
@@ -74,10 +122,16 @@ int se_rig_start(struct se_rig *rig, uint32_t max_rows, uint32_t n_seqs, uint32_
                                          .pool = rig->pool,
                                          .tp = rig->tp,
                                          .rank_threads = rig->threads,
+                                         .nodes = rig->nodes.machines > 1 ? &rig->nodes : NULL,
                                          .max_rows = max_rows,
                                          .n_pages = (uint32_t)pages,
                                          .kv_dtype = se_engine_kv_dtype(rig->model) };
     int r = se_engine_new(&rig->engine, rig->model, &options);
+    if (r == -EINTR)
+        return SE_OUTCOME_INTERRUPTED;
+    if (r < 0 && options.nodes && r != -EIO)
+        return se_fail(r, "--nodes %" PRIu32 " --meet %s: %s", rig->nodes.machines,
+                       rig->nodes.address, se_err_text());
     return r < 0 ? se_trace(r) : 0;
 }
 

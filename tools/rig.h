@@ -10,6 +10,7 @@
 
 #include "runtime/base/thread.h"
 #include "runtime/model/model.h"
+#include "runtime/model/nodes.h"
 #include "runtime/model/step.h"
 #include "runtime/text/tokenizer.h"
 #include "tools/rig_options.h"
@@ -18,10 +19,12 @@ enum { SE_RIG_ROWS = 64 }; /* rows of a prompt that go through the model togethe
 
 struct se_rig {
     const char *dir;
-    struct se_pool *pool; /* NULL once ranks with threads of their own are started */
-    bool pool_shared;     /* with whoever lent it; otherwise it is ours */
-    uint32_t tp;          /* ranks */
-    uint32_t threads;     /* that compute, of each rank */
+    struct se_pool *pool;  /* NULL once ranks with threads of their own are started */
+    bool pool_shared;      /* with whoever lent it; otherwise it is ours */
+    uint32_t tp;           /* ranks */
+    uint32_t here;         /* of them, on this machine */
+    uint32_t threads;      /* that compute, of each rank */
+    struct se_nodes nodes; /* where the ranks are on several machines */
     struct se_model *model;
     struct se_engine *engine;
     enum se_backend_kind backend;
@@ -29,11 +32,16 @@ struct se_rig {
 };
 #define SE_RIG_NULL ((struct se_rig){ 0 })
 
+/* Whether tp, nodes and meet make sense together. 0, or -EINVAL and the option at fault. */
+int se_rig_options_check(const struct se_rig_options *options);
+
 /* Threads and weights, with a progress bar where they are converted. shared: a pool to use that
  * outlives the rig, say another rig's; NULL: one of its own, with options->threads. */
 int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options *options,
                 struct se_pool *shared);
-/* The engine, for steps of up to max_rows rows and n_seqs sequences of up to slots rows each. */
+/* The engine, for steps of up to max_rows rows and n_seqs sequences of up to slots rows each. With
+ * several machines: once the others have come. 0, SE_OUTCOME_INTERRUPTED meanwhile
+ * (tools/outcome.h), or -errno. */
 int se_rig_start(struct se_rig *rig, uint32_t max_rows, uint32_t n_seqs, uint32_t slots);
 /* What is there of it, but no shared pool; a second time is fine. */
 void se_rig_close(struct se_rig *rig);

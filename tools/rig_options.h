@@ -15,6 +15,8 @@ struct se_rig_options {
     bool preload;        /* copy what could stay mapped */
     const char *backend; /* as se_backend_read() */
     uint64_t tp;         /* ranks; 0 as 1 */
+    uint64_t nodes;      /* machines that they are on; 0 as 1 */
+    const char *meet;    /* of this machine, where the others come; NULL with one */
 };
 
 /* Rows for the options of a program or verb: a struct of this type, whose member is a struct
@@ -46,12 +48,29 @@ struct se_rig_options {
             "processes that share a model, each with a part of the weights and with the threads " \
             "of --threads; 0 there: with its share of the processors" \
     }
+#define SE_RIG_NODES_ROWS(type, member) \
+    { "nodes", \
+      0, \
+      SE_CONF_UINT, \
+      offsetof(type, member.nodes), \
+      "1", \
+      1, \
+      64, \
+      "M", \
+      "machines that share the processes of --tp evenly, this one included; on each of the " \
+      "others " \
+      "se-rank is started" }, \
+    { \
+        "meet", 0, SE_CONF_TEXT, offsetof(type, member.meet), NULL, 0, 0, "HOST:PORT", \
+            "address of this machine where those of --nodes find it; neither encrypted nor " \
+            "authenticated: one of a private network" \
+    }
 
 /* For a model that nobody would share among processes, such as a draft. */
 #define SE_RIG_SMALL_ROWS(type, member) \
     SE_RIG_THREADS_ROW(type, member), SE_RIG_WEIGHTS_ROW("weights", 'w', type, member), \
         SE_RIG_PRELOAD_ROW(type, member), SE_RIG_BACKEND_ROW(type, member)
 #define SE_RIG_OPTION_ROWS(type, member) \
-    SE_RIG_SMALL_ROWS(type, member), SE_RIG_TP_ROW(type, member)
+    SE_RIG_SMALL_ROWS(type, member), SE_RIG_TP_ROW(type, member), SE_RIG_NODES_ROWS(type, member)
 
 #endif

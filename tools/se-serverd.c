@@ -113,7 +113,10 @@ int se_serverd_settings_check(const struct se_serverd_settings *s)
                        "--max-nodes %" PRIu64 ": a tree does not fit into steps of --max-rows "
                        "%" PRIu64,
                        s->max_nodes, s->max_rows);
-    int r = se_address_check(s->listen);
+    int r = se_rig_options_check(&s->rig);
+    if (r < 0)
+        return se_trace(r);
+    r = se_address_check(s->listen);
     if (r < 0)
         return se_fail(r, "--listen: %s", se_err_text());
     if (strstr(s->listen, "loop://"))

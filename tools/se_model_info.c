@@ -92,7 +92,7 @@ static int print_running(const char *dir, const struct se_rig_options *options)
                (double)rig.model->weight_b / (1 << 20));
         printf("keys, values   %s, %" PRIu64 " bytes a token\n", se_dtype_name(kv), kv_b);
         printf("backend        %s, %" PRIu32 " threads\n", se_engine_backend(rig.engine),
-               rig.threads * rig.tp);
+               rig.threads * rig.here);
     }
     se_rig_close(&rig);
     return r;

@@ -6,6 +6,7 @@
 #include "runtime/base/err.h"
 #include "runtime/text/chat.h"
 #include "tools/outcome.h"
+#include "tools/rig.h"
 
 static const char ngram[] = "ngram";
 
@@ -38,6 +39,7 @@ const struct se_conf_row se_run_rows[] = {
     { "tp", 0, SE_CONF_UINT, AT(target.tp), "1", 1, 64, "N",
       "processes that share the target, with --local: each has a part of the weights, and the "
       "threads of --target-threads; 0 there: its share of the processors" },
+    SE_RIG_NODES_ROWS(struct se_run_options, target),
     { "tokenizer", 0, SE_CONF_TEXT, AT(tokenizer), NULL, 0, 0, "DIR",
       "folder with the target's tokenizer; without it that of --model or --draft" },
     { "context", 0, SE_CONF_UINT, AT(context), "0", 0, 2147483647.0, "N",
@@ -161,6 +163,8 @@ static int check_target(const struct se_run_options *o)
         return se_usage("where is the target? Say --server URL, or --local --model DIR");
     if (o->local && !o->model)
         return se_usage("--local needs the target's folder: --model DIR");
+    if (o->local && se_rig_options_check(&o->target) < 0)
+        return SE_OUTCOME_USAGE;
     if (!se_run_options_words(o))
         return se_usage("which tokenizer? Say --tokenizer DIR, a folder with the target's "
                         "tokenizer.json (that of --model or --draft would do)");

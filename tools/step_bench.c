@@ -232,7 +232,7 @@ static void print_text(void *of)
     struct bench *b = of;
     printf("%s, weights %s (%.1f MiB), %" PRIu32 " threads, %s, context %" PRIu64 "\n", b->dir,
            se_dtype_name(b->rig.model->dtype), (double)b->rig.model->weight_b / (1 << 20),
-           b->rig.threads * b->rig.tp, se_engine_backend(b->rig.engine), b->o->context);
+           b->rig.threads * b->rig.here, se_engine_backend(b->rig.engine), b->o->context);
     printf("floor: reads %.1f GB/s; ", b->floor.read_b * 1e-9);
     if (b->floor.what)
         printf("%s %.0f GOP/s\n\n", b->floor.what, b->floor.rate * 1e-9);
@@ -285,7 +285,7 @@ static void print_json(void *of)
         ", \"backend\": \"%s\",\n \"weights\": \"%s\", \"weight_bytes\": %zu, \"threads\": %" PRIu32
         ", \"context\": %" PRIu64 ",\n",
         se_engine_backend(b->rig.engine), se_dtype_name(b->rig.model->dtype),
-        b->rig.model->weight_b, b->rig.threads * b->rig.tp, b->o->context);
+        b->rig.model->weight_b, b->rig.threads * b->rig.here, b->o->context);
     printf(" \"floor\": {\"read_bytes_per_s\": %.0f, \"ops_per_s\": %.0f},\n \"results\": [\n",
            b->floor.read_b, b->floor.rate);
     for (uint32_t i = 0; i < b->n_cases; i++) {
@@ -300,7 +300,7 @@ static void print_json(void *of)
 static int measure_floor(struct bench *b)
 {
     struct se_pool *pool = b->rig.pool;
-    int r = pool ? 0 : se_pool_new(&pool, b->rig.threads * b->rig.tp, false);
+    int r = pool ? 0 : se_pool_new(&pool, b->rig.threads * b->rig.here, false);
     if (r == 0)
         r = se_floor_measure(&b->floor, pool, b->rig.model->dtype);
     if (pool != b->rig.pool)
