@@ -43,20 +43,28 @@ int se_rig_options_check(const struct se_rig_options *options)
 }
 
 /* Before anything is converted. */
-static int check_ranks(const char *dir, const struct se_rig_options *options)
+static int check_ranks(const char *dir, const struct se_rig_options *options, uint32_t tp)
 {
     struct se_config config;
     int r = se_rig_options_check(options);
     if (r < 0)
         return se_trace(r);
-    if (options->tp <= 1)
+    if (tp <= 1)
         return 0;
     r = se_config_read(&config, dir);
     if (r < 0)
         return se_trace(r);
     const enum se_dtype dtype = options->weights == SE_WEIGHTS_Q8 ? SE_DTYPE_Q8 : SE_DTYPE_F32;
-    r = se_split_check(&config, dtype, (uint32_t)options->tp);
-    return r < 0 ? se_fail(r, "--tp %" PRIu64 ": %s: %s", options->tp, dir, se_err_text()) : 0;
+    r = se_split_check(&config, dtype, tp);
+    return r < 0 ? se_fail(r, "--tp %" PRIu32 ": %s: %s", tp, dir, se_err_text()) : 0;
+}
+
+/* Several devices are as many ranks, where nothing else is said. */
+static uint32_t ranks_of(const struct se_rig *rig, const struct se_rig_options *options)
+{
+    if (options->tp > 1)
+        return (uint32_t)options->tp;
+    return options->nodes <= 1 && rig->devices.n > 1 ? rig->devices.n : 1;
 }
 
 /* While other machines are waited for. */
@@ -78,13 +86,13 @@ int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options
     *rig = (struct se_rig){ .dir = dir, .pool = shared, .pool_shared = shared != NULL };
     const uint32_t all = se_cpu_count(),
                    threads = options->threads ? (uint32_t)options->threads : all;
-    rig->tp = options->tp > 1 ? (uint32_t)options->tp : 1;
+    int r = se_backend_read(options->backend, &rig->backend, &rig->devices);
+    rig->tp = ranks_of(rig, options);
     rig->here = options->nodes > 1 ? rig->tp / (uint32_t)options->nodes : rig->tp;
     rig->here = rig->here ? rig->here : 1;
     rig->threads = options->threads ? threads : all > rig->here ? all / rig->here : 1;
-    int r = se_backend_read(options->backend, &rig->backend, &rig->devices);
     if (r == 0)
-        r = check_ranks(dir, options);
+        r = check_ranks(dir, options, rig->tp);
     if (options->nodes > 1)
         rig->nodes = (struct se_nodes){ .address = options->meet,
                                         .machines = (uint32_t)options->nodes,

@@ -40,7 +40,9 @@ struct se_rig_options {
 #define SE_RIG_BACKEND_ROW(type, member) \
     { \
         "backend", 0, SE_CONF_TEXT, offsetof(type, member.backend), "auto", 0, 0, \
-            "auto|cpu|cuda[:DEVICE]", "what computes; auto: a GPU where there is one" \
+            "auto|cpu|cuda[:DEVICE[,DEVICE...]]", \
+            "what computes; auto: a GPU where there is one, for each process of --tp; several " \
+            "devices are as many processes" \
     }
 #define SE_RIG_TP_ROW(type, member) \
     { \

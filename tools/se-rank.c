@@ -81,8 +81,6 @@ static int check(const struct options *o)
         return se_usage("--join: %s", se_err_text());
     if (se_backend_read(o->rig.backend, &engine.backend, &engine.devices) < 0)
         return SE_OUTCOME_USAGE;
-    if (se_ranks_check(&engine) < 0)
-        return se_usage("--backend %s: %s", o->rig.backend, se_err_text());
     return 0;
 }
 

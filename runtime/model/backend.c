@@ -47,12 +47,20 @@ int se_backend_read(const char *text, enum se_backend_kind *kind, struct se_devi
 }
 
 /* Every rank needs a GPU of its own. */
-static const struct se_backend_ops *ops_of_ranks(const struct se_engine_options *options)
+const struct se_backend_ops *se_backend_of_ranks(const struct se_engine_options *options,
+                                                 uint32_t here)
 {
+    if (options->devices.n > 0 && options->devices.n != here) {
+        se_fail(-EINVAL,
+                "backend: %u ranks on this machine, and %u devices are named; each rank "
+                "needs one of its own",
+                here, options->devices.n);
+        return NULL;
+    }
     if (options->ops)
         return options->ops;
     if (options->backend == SE_BACKEND_AUTO)
-        return se_backend_cuda_devices() >= options->tp ? &se_backend_cuda : &se_backend_cpu;
+        return se_backend_cuda_devices() >= here ? &se_backend_cuda : &se_backend_cpu;
     return options->backend == SE_BACKEND_CUDA ? &se_backend_cuda : &se_backend_cpu;
 }
 
@@ -60,10 +68,10 @@ static int open_ranks(const struct se_backend_ops **ops, struct se_backend **out
                       const struct se_model *model, const struct se_engine_options *options)
 {
     struct se_engine_options own = *options;
-    if (options->devices.n > 0 && options->devices.n != options->tp)
-        return se_fail(-EINVAL, "tp %u: %u devices are named, and each rank needs one", options->tp,
-                       options->devices.n);
-    own.ops = ops_of_ranks(options);
+    const uint32_t machines = options->nodes ? options->nodes->machines : 1;
+    own.ops = se_backend_of_ranks(options, machines > 1 ? options->tp / machines : options->tp);
+    if (!own.ops)
+        return -EINVAL;
     *ops = own.ops->walks ? &se_backend_ranks_that_walk : &se_backend_ranks;
     return (*ops)->open(out, model, &own);
 }

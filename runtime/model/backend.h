@@ -80,6 +80,11 @@ extern const struct se_backend_ops se_backend_cuda; /* opens its module at the f
 /* options->tp ranks of options->ops, which either walks or does not. */
 extern const struct se_backend_ops se_backend_ranks, se_backend_ranks_that_walk;
 
+/* What so many ranks on this machine compute with; NULL with the sentence when the options name
+ * another number of devices. */
+const struct se_backend_ops *se_backend_of_ranks(const struct se_engine_options *options,
+                                                 uint32_t here);
+
 /* How many GPUs there are, found out by another process: what is forked from one that has used a
  * GPU cannot use any. */
 uint32_t se_backend_cuda_devices(void);

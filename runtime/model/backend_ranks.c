@@ -46,6 +46,7 @@ enum { TEXT_B = 340 };
 /* What one rank has, whichever it is. */
 struct rank {
     const struct se_backend_ops *ops;
+    uint32_t place; /* on this machine, from 0 */
     struct se_model *part;
     struct se_pool *pool;
     struct se_backend *backend;
@@ -91,8 +92,7 @@ static int open_rank(struct rank *rank, const struct se_model *model,
         r = se_pool_new(&rank->pool, options->rank_threads, false);
     own.pool = rank->pool;
     own.group = rank->group;
-    own.devices.of[0] =
-        options->devices.n ? options->devices.of[rank->group->rank] : (uint16_t)rank->group->rank;
+    own.devices.of[0] = options->devices.n ? options->devices.of[rank->place] : rank->place;
     own.devices.n = 1;
     if (r == 0)
         r = rank->ops->open(&rank->backend, rank->part, &own);
@@ -229,7 +229,8 @@ static struct se_collective_options group_options(const struct se_engine_options
 static int start_rank(struct ranks *ranks, uint32_t number, const struct se_model *model,
                       const struct se_engine_options *options)
 {
-    struct worker worker = { .own.ops = ranks->own.ops, .parent = getpid() };
+    struct worker worker = { .own = { .ops = ranks->own.ops, .place = number - ranks->first },
+                             .parent = getpid() };
     struct se_collective_options group = group_options(options, ranks->here);
     const pid_t process = fork();
     if (process < 0)
@@ -499,26 +500,18 @@ static int serve(struct ranks *ranks, const struct se_model *model,
     return r;
 }
 
-int se_ranks_check(const struct se_engine_options *options)
-{
-    if ((options->ops && options->ops != &se_backend_cpu) || options->backend == SE_BACKEND_CUDA)
-        return se_fail(-ENOTSUP, "only the processor's backend knows ranks so far");
-    return 0;
-}
-
 int se_ranks_serve(const struct se_model *model, const char *address,
                    const struct se_nodes_terms *terms, const struct se_engine_options *options,
                    const struct se_nodes_watch *watch)
 {
     struct se_engine_options own = *options;
-    struct ranks ranks = { .own.ops = &se_backend_cpu,
+    struct ranks ranks = { .own.ops = se_backend_of_ranks(options, terms->n),
                            .watch = watch,
                            .first = terms->first,
                            .here = terms->n,
                            .size = terms->size };
-    int r = se_ranks_check(options);
-    if (r < 0)
-        return se_trace(r);
+    if (!ranks.own.ops)
+        return se_trace(-EINVAL);
     own.max_rows = terms->max_rows;
     own.n_pages = terms->n_pages;
     own.kv_dtype = (enum se_dtype)terms->kv_dtype;

@@ -661,6 +661,7 @@ static const struct se_collective_ops ops = {
     .gather = tcp_gather,
     .await = tcp_await,
     .check = tcp_check,
+    .error = se_err_text,
     .give_up = tcp_give_up,
     .close = tcp_close,
 };

@@ -8,11 +8,8 @@
 #include "runtime/model/nodes.h"
 #include "runtime/model/step.h"
 
-/* Whether what shall compute knows ranks. 0 or -ENOTSUP. */
-int se_ranks_check(const struct se_engine_options *options);
-
 /* This process becomes the first of the ranks that terms say, and forks the others, so it is to
- * have no threads. address: where the machine joined. Of the options backend, device, ops and
+ * have no threads. address: where the machine joined. Of the options backend, devices, ops and
  * rank_threads count; the rest is in the terms. 0 when rank 0 told them to leave, otherwise -errno
  * with the sentence. */
 int se_ranks_serve(const struct se_model *model, const char *address,

@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # The programs with a GPU that is not there: the module of the emulator in the real one's place.
 #
-#   test_gpu.sh SE_MODEL SE_SERVERD SE_RUN ROOT MODULE
+#   test_gpu.sh SE_MODEL SE_SERVERD SE_RUN SE_RANK ROOT MODULE
 set -u
 export LC_ALL=C
 
 program=$1
 serverd=$2
 run=$3
-root=$4
-export SE_CUDA_MODULE="$5"
+rank=$4
+root=$5
+export SE_CUDA_MODULE="$6"
 # shellcheck source=tests/tools/helpers.sh
 . "$root/tests/tools/helpers.sh"
 target=$root/models/tales-target
@@ -32,7 +33,30 @@ refuses 1 'GPU 9' generate "$draft" --backend cuda:9 -p "$prompt" -n 1
 # Two of them share it.
 gives "$greedy" generate "$draft" --backend cuda --tp 2 -p "$prompt" -n 12 --ids-out
 shows 'cuda \(emulator\), 2 ranks' info "$draft" --backend auto --tp 2
-refuses 1 'GPU 9' generate "$draft" --backend cuda:0,9 --tp 2 -p "$prompt" -n 1
+gives "$greedy" generate "$draft" --backend cuda:5,2 -p "$prompt" -n 12 --ids-out
+refuses 1 'GPU 9' generate "$draft" --backend cuda:0,9 -p "$prompt" -n 1
+refuses 1 '2 ranks on this machine, and 3 devices' info "$draft" --backend cuda:0,1,2 --tp 2
+
+# Two machines do, with one of them each.
+"$program" generate "$draft" --backend cuda --tp 2 --nodes 2 --meet 127.0.0.1:0 -p "$prompt" -n 12 \
+    --ids-out >"$work/out" 2>"$work/log" </dev/null &
+server=$!
+left=3000
+until grep -q 'waiting for machine 2 of 2' "$work/log"; do
+    left=$((left - 1))
+    if [ $left -eq 0 ]; then
+        fault "nobody meets: $(cat "$work/log")"
+        break
+    fi
+    sleep 0.02
+done
+"$rank" --model "$draft" --backend cuda:7 \
+    --join "$(sed -n 's/.*: waiting for machine 2 of 2 at //p' "$work/log" | head -n 1)" 2>"$work/err" \
+    </dev/null || fault "se-rank: $(cat "$work/err")"
+wait "$server" || fault "two machines: $(cat "$work/log")"
+server=
+checks=$((checks + 1))
+[ "$(cat "$work/out")" = "$greedy" ] || fault "two machines: '$(cat "$work/out")', not '$greedy'"
 
 # A server on the GPU, an edge that drafts on its processor: the text of plain decoding on the GPU.
 url=ipc://$work/socket

@@ -45,7 +45,7 @@ meets() {
 # joins PLACE: a second machine, $rank; its lines in $work/rank
 joins() {
     : >"$work/rank"
-    "$rank_program" --model "$target" --join "$1" --threads 1 2>"$work/rank" </dev/null &
+    "$rank_program" --model "$target" --join "$1" --threads 1 --backend cpu 2>"$work/rank" </dev/null &
     rank=$!
 }
 
@@ -80,7 +80,7 @@ options() {
     refuses 2 '^se-rank: which model\? Say --model DIR' --join localhost:7
     refuses 2 '^se-rank: whom to join\? Say --join HOST:PORT' -m "$target"
     refuses 2 "^se-rank: --join: 'localhost' is no address" -m "$target" -j localhost
-    refuses 2 '^se-rank: --backend cuda: only the processor' -m "$target" -j localhost:7 --backend cuda
+    refuses 2 "^se-rank: backend: 'cuda:0,0' names device 0 twice" -m "$target" -j localhost:7 --backend cuda:0,0
     refuses 1 'config.json' -m "$work/nothing" -j localhost:7
     if [ -n "$serverd" ]; then
         program=$serverd
