@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/base/err.h"
+#include "runtime/model/nodes.h"
 
 static int read_devices(const char *text, const char *number, struct se_devices *devices)
 {

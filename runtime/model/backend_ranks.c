@@ -124,6 +124,14 @@ static int meet(struct rank *rank, const struct se_model *model,
     return r;
 }
 
+/* Nobody goes while another one may still read what is his. */
+static void part(struct se_collective *group)
+{
+    uint32_t word = 0, words[SE_COLLECTIVE_RANKS_MAX];
+    group->deadline_ns = LEAVE_NS;
+    group->ops->gather(group, &word, sizeof word, words);
+}
+
 static int take_seat(struct se_collective **out, const struct way *way, uint32_t number,
                      const struct se_collective_options *group)
 {
@@ -170,8 +178,10 @@ static int obey(struct worker *w)
     if (r != 0)
         return r < 0 ? r : 0;
     r = se_orders_receive(orders, group, &w->limits);
-    if (r == SE_ORDER_LEAVE)
+    if (r == SE_ORDER_LEAVE) {
+        part(group);
         return SE_COLLECTIVE_IDLE;
+    }
     if (r == SE_ORDER_FORWARD)
         return w->own.ops->forward(w->own.backend, &orders->batch);
     if (r == SE_ORDER_MOVE)
@@ -318,7 +328,8 @@ static void ranks_close(struct se_backend *backend)
     struct se_collective *group = ranks->own.group;
     if (group && !ranks->gone) {
         group->deadline_ns = LEAVE_NS;
-        se_orders_send_leave(group);
+        if (se_orders_send_leave(group) == 0)
+            part(group);
     }
     see_off(ranks, group != NULL);
     close_rank(&ranks->own);

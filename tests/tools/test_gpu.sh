@@ -35,7 +35,8 @@ gives "$greedy" generate "$draft" --backend cuda --tp 2 -p "$prompt" -n 12 --ids
 shows 'cuda \(emulator\), 2 ranks' info "$draft" --backend auto --tp 2
 gives "$greedy" generate "$draft" --backend cuda:5,2 -p "$prompt" -n 12 --ids-out
 refuses 1 'GPU 9' generate "$draft" --backend cuda:0,9 -p "$prompt" -n 1
-refuses 1 '2 ranks on this machine, and 3 devices' info "$draft" --backend cuda:0,1,2 --tp 2
+refuses 1 '2 ranks on this machine, and 3 devices' \
+    generate "$draft" --backend cuda:0,1,2 --tp 2 -p "$prompt" -n 1
 
 # Two machines do, with one of them each.
 "$program" generate "$draft" --backend cuda --tp 2 --nodes 2 --meet 127.0.0.1:0 -p "$prompt" -n 12 \
