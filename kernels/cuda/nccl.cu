@@ -186,8 +186,7 @@ void se_gpu_ranks_all_gather(struct se_gpu_ranks *ranks, se_gpu_stream stream, v
     settle(ranks, nccl.all_gather(mine, all, each_b, ncclUint8, ranks->comm, stream));
 }
 
-void se_gpu_ranks_gather(struct se_gpu_ranks *ranks, se_gpu_stream stream, void *all,
-                         size_t each_b)
+void se_gpu_ranks_gather(struct se_gpu_ranks *ranks, se_gpu_stream stream, void *all, size_t each_b)
 {
     ncclResult_t result = nccl.group_start(), ended;
     if (ranks->rank > 0 && result == ncclSuccess)

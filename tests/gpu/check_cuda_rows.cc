@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Embedding, norm, rotation and gated unit against the C reference. */
+/* Embedding, norm, rotation and gated unit against the C reference; sums and logits of ranks. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -363,8 +363,70 @@ static void gated_unit_matches(void)
     }
 }
 
+/* ---- what several ranks have computed */
+
+static void check_sum_case(uint32_t n, uint32_t ranks, bool biased, uint32_t bucket)
+{
+    const uint32_t n_rows = 1 + se_rng_below(&rng, bucket);
+    const struct batch_there in(rows_of(n_rows));
+    const std::vector<float> part = normals((size_t)ranks * bucket * n, 10), bias = normals(n, 1);
+    const std::vector<float> before = normals((size_t)bucket * n, 5);
+    const device_array<float> parts(part), biases(bias), x(before);
+    se_gpu_sum_ranks(device_stream(), in.at(), bucket, parts.at, ranks, biased ? biases.at : NULL,
+                     n, x.at);
+    device_wait();
+    std::vector<float> want = before, got = x.read();
+    for (size_t i = 0; i < (size_t)n_rows * n; i++) {
+        float sum = part[i];
+        for (uint32_t rank = 1; rank < ranks; rank++)
+            sum += part[(size_t)rank * bucket * n + i];
+        want[i] += biased ? sum + bias[i % n] : sum;
+    }
+    assert_true(check_same_bits(got.data(), want.data(), got.size())); /* rows beyond too */
+}
+
+static void sums_of_ranks_are_made_in_their_order(void)
+{
+    for (size_t s = 0; s < n_sizes; s++) {
+        device_order((unsigned)s);
+        check_sum_case(sizes[s], 1 + se_rng_below(&rng, 8), s % 2, BUCKET);
+    }
+}
+
+/* The last ranks have fewer tokens, or none. */
+static void check_join_case(uint32_t vocab, uint32_t tokens, uint32_t ranks, uint32_t bucket)
+{
+    const struct batch batch = rows_of(1 + se_rng_below(&rng, bucket));
+    const size_t wanted = batch.wanted.size();
+    const struct batch_there in(batch);
+    const std::vector<float> part = normals((size_t)ranks * bucket * tokens, 1);
+    const device_array<float> parts(part), logits((size_t)bucket * vocab);
+    se_gpu_join_ranks(device_stream(), in.at(), bucket, parts.at, tokens, vocab, logits.at);
+    device_wait();
+    const std::vector<float> got = logits.read();
+    for (uint32_t first = 0, rank = 0; first < vocab; first += tokens, rank++) {
+        const uint32_t width = vocab - first < tokens ? vocab - first : tokens;
+        const float *from = part.data() + (size_t)rank * bucket * tokens;
+        for (size_t row = 0; row < wanted; row++)
+            assert_true(
+                check_same_bits(got.data() + row * vocab + first, from + row * width, width));
+    }
+    assert_true(is_poison(got, wanted * vocab));
+}
+
+static void logits_of_ranks_are_joined(void)
+{
+    device_order(1);
+    check_join_case(64, 64, 2, BUCKET);
+    check_join_case(130, 64, 4, BUCKET);
+    check_join_case(1000, 320, 4, BUCKET);
+    check_join_case(2048, 1024, 2, BUCKET);
+}
+
 static void rows_of_large_models_match(void)
 {
+    check_sum_case(5120, 8, false, LARGE_BUCKET);
+    check_join_case(151936, 19008, 8, LARGE_BUCKET);
     check_embed_case(8000, 5120, LARGE_BUCKET);
     for (unsigned again = 0; again < 2; again++) {
         check_norm_case(5120, 1, LARGE_BUCKET);
@@ -379,6 +441,8 @@ const struct trial list[] = {
     TRIAL(norm_matches),
     TRIAL(rotation_matches),
     TRIAL(gated_unit_matches),
+    TRIAL(sums_of_ranks_are_made_in_their_order),
+    TRIAL(logits_of_ranks_are_joined),
     TRIAL_LARGE(rows_of_large_models_match),
 };
 

@@ -34,9 +34,9 @@ static void is_read(void **state)
         { "cuda:7", SE_BACKEND_CUDA, { 1, { 7 } } },
         { "cuda:3,0,1", SE_BACKEND_CUDA, { 3, { 3, 0, 1 } } },
     };
-    static const char *const bad[] = { "",        "gpu",     "cuda:",    "cuda:x",
-                                       "cuda:-1", "cuda:1x", "cuda:4096", "cuda:0,", "cuda:,1",
-                                       "cuda:2,1,2", "cuda:0,1x" };
+    static const char *const bad[] = { "",        "gpu",        "cuda:",     "cuda:x",
+                                       "cuda:-1", "cuda:1x",    "cuda:4096", "cuda:0,",
+                                       "cuda:,1", "cuda:2,1,2", "cuda:0,1x" };
     enum se_backend_kind kind;
     struct se_devices devices;
     (void)state;
