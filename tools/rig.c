@@ -60,11 +60,15 @@ static int check_ranks(const char *dir, const struct se_rig_options *options, ui
 }
 
 /* Several devices are as many ranks, where nothing else is said. */
-static uint32_t ranks_of(const struct se_rig *rig, const struct se_rig_options *options)
+uint32_t se_rig_ranks(const struct se_rig_options *options)
 {
+    enum se_backend_kind kind;
+    struct se_devices devices;
     if (options->tp > 1)
         return (uint32_t)options->tp;
-    return options->nodes <= 1 && rig->devices.n > 1 ? rig->devices.n : 1;
+    if (options->nodes > 1 || se_backend_read(options->backend, &kind, &devices) < 0)
+        return 1;
+    return devices.n > 1 ? devices.n : 1;
 }
 
 /* While other machines are waited for. */
@@ -87,7 +91,7 @@ int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options
     const uint32_t all = se_cpu_count(),
                    threads = options->threads ? (uint32_t)options->threads : all;
     int r = se_backend_read(options->backend, &rig->backend, &rig->devices);
-    rig->tp = ranks_of(rig, options);
+    rig->tp = se_rig_ranks(options);
     rig->here = options->nodes > 1 ? rig->tp / (uint32_t)options->nodes : rig->tp;
     rig->here = rig->here ? rig->here : 1;
     rig->threads = options->threads ? threads : all > rig->here ? all / rig->here : 1;

@@ -35,6 +35,8 @@ struct se_rig {
 /* Whether tp, nodes and meet make sense together. 0, or -EINVAL and the option at fault. */
 int se_rig_options_check(const struct se_rig_options *options);
 
+/* How many ranks they ask for: --tp, or as many as devices are named. */
+uint32_t se_rig_ranks(const struct se_rig_options *options);
 /* Threads and weights, with a progress bar where they are converted. shared: a pool to use that
  * outlives the rig, say another rig's; NULL: one of its own, with options->threads. */
 int se_rig_load(struct se_rig *rig, const char *dir, const struct se_rig_options *options,

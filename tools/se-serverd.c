@@ -139,10 +139,10 @@ static int check_model(const struct se_serverd_settings *s)
     int r = se_rig_load(&rig, s->model, &options, NULL);
     if (r == 0)
         r = se_rig_tokenizer(&tokenizer, s->model, &rig.model->config);
-    if (r == 0 && s->rig.tp > 1)
+    const uint32_t tp = se_rig_ranks(&s->rig);
+    if (r == 0 && tp > 1)
         r = se_split_check(&rig.model->config,
-                           s->rig.weights == SE_WEIGHTS_Q8 ? SE_DTYPE_Q8 : rig.model->dtype,
-                           (uint32_t)s->rig.tp);
+                           s->rig.weights == SE_WEIGHTS_Q8 ? SE_DTYPE_Q8 : rig.model->dtype, tp);
     if (r == 0 && s->context > rig.model->config.context)
         r = se_fail(-ERANGE, "--context %" PRIu64 " is beyond the context of %s: %" PRIu32,
                     s->context, s->model, rig.model->config.context);

@@ -48,6 +48,9 @@ static int open_model(struct se_run_drafter *d, const struct se_run_options *o)
     int r = se_rig_load(&d->rig, o->draft, &o->rig, NULL);
     if (r < 0)
         return se_trace(r);
+    /* Nobody shares a draft, and what has used a GPU cannot start others that do: the first one. */
+    d->rig.devices.n = d->rig.devices.n > 0;
+    d->rig.tp = d->rig.here = 1;
     const struct se_config *config = &d->rig.model->config;
     uint32_t context = (uint32_t)least(config->context, o->context ? o->context : UINT32_MAX);
     uint32_t rows = (uint32_t)most(SE_RIG_ROWS, most(o->tree.n_beams, o->ahead.n_beams));

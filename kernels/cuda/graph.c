@@ -21,8 +21,10 @@ static void drop(struct se_gpu_graphs *graphs, uint32_t i)
 
 void se_gpu_graphs_fini(struct se_gpu_graphs *graphs)
 {
-    for (uint32_t i = 0; i < graphs->n; i++)
+    for (uint32_t i = 0; i < graphs->n; i++) {
         drop(graphs, i);
+        graphs->of[i].state = SE_GPU_GRAPH_PLAIN;
+    }
     graphs->n = 0;
 }
 
@@ -55,17 +57,29 @@ static int refuse(struct se_gpu_graphs *graphs, uint32_t i)
     return run(graphs, graphs->of[i].bucket);
 }
 
-/* A capture that has begun is ended, whatever became of it: a stream that is left capturing takes
- * no plain launch either. */
-static int capture(struct se_gpu_graphs *graphs, uint32_t i)
+/* NULL: it could not be. A capture that has begun is ended, whatever became of it: a stream that is
+ * left capturing takes no plain launch either. */
+static void *try_capture(struct se_gpu_graphs *graphs, uint32_t bucket)
 {
     const struct se_gpu_graph_ops *ops = graphs->ops;
     void *graph = NULL;
     if (ops->begin(graphs->context) < 0)
-        return -1;
-    int ran = ops->run(graphs->context, graphs->of[i].bucket);
+        return NULL;
+    int ran = ops->run(graphs->context, bucket);
     int ended = ops->end(graphs->context, &graph);
-    if (ran < 0 || ended < 0 || graph == NULL) {
+    if (graph != NULL && (ran < 0 || ended < 0)) {
+        ops->free(graphs->context, graph);
+        graph = NULL;
+    }
+    return graph;
+}
+
+static int capture(struct se_gpu_graphs *graphs, uint32_t i)
+{
+    const struct se_gpu_graph_ops *ops = graphs->ops;
+    void *graph = try_capture(graphs, graphs->of[i].bucket);
+    const bool all = ops->agree == NULL || ops->agree(graphs->context, graph != NULL);
+    if (graph == NULL || !all) {
         if (graph != NULL)
             ops->free(graphs->context, graph);
         return -1;
@@ -78,7 +92,10 @@ static int capture(struct se_gpu_graphs *graphs, uint32_t i)
 
 static int replay(struct se_gpu_graphs *graphs, uint32_t i)
 {
-    if (graphs->ops->launch(graphs->context, graphs->of[i].graph) < 0)
+    const int r = graphs->ops->launch(graphs->context, graphs->of[i].graph);
+    if (r < 0 && graphs->ops->agree != NULL)
+        return r; /* the others have launched theirs */
+    if (r < 0)
         return refuse(graphs, i);
     graphs->counts.replayed++;
     return 0;

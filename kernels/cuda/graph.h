@@ -15,13 +15,14 @@
 #ifndef SE_KERNELS_CUDA_GRAPH_H
 #define SE_KERNELS_CUDA_GRAPH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum { SE_GPU_GRAPHS_MAX = 32 };
+enum { SE_GPU_GRAPHS_MAX = 96 };
 
 enum se_gpu_graph_state {
     SE_GPU_GRAPH_PLAIN, /* not run yet */
@@ -38,6 +39,10 @@ struct se_gpu_graph_ops {
     int (*end)(void *context, void **graph);    /* also after a run that failed; NULL then */
     int (*launch)(void *context, void *graph);  /* < 0: nothing of it was started */
     void (*free)(void *context, void *graph);
+
+    /* (optional) Of several that take the same steps, and have to go the same way: whether all of
+     * them have captured this one. Called once for each capture, good or not. */
+    bool (*agree)(void *context, bool captured);
 };
 
 struct se_gpu_graph_counts {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ranks by NCCL, which is opened at run time, when there is more than one. A communicator that does
- * not block: a call may return before it is done, and is then asked about, so that every wait ends. */
+ * not block: a call may return before it is done, and is then asked about. Graphs that have its
+ * operations are freed before it is: its end waits for theirs. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <nccl.h>
@@ -15,7 +16,7 @@
 static_assert(sizeof(ncclUniqueId) == SE_GPU_RANKS_ID_B, "an id of NCCL's is told to the others");
 
 static const char library_name[] = "libnccl.so.2";
-static const int64_t start_ns = 30000000000; /* of an operation: buffers are agreed on */
+static const int64_t start_ns = 10000000000; /* of an operation: the first ones connect */
 
 /* What is used of it, by the types that its header gives. */
 static struct {
@@ -37,7 +38,7 @@ static struct {
 struct se_gpu_ranks {
     ncclComm_t comm;
     uint32_t rank, size;
-    int failed; /* of the first operation that could not be started, or 0 */
+    int failed; /* of the first operation that could not be started, or 0: no further one is tried */
 };
 
 /* ---- the library */
@@ -72,6 +73,10 @@ static int need_library(void)
     const char *named = getenv("SE_NCCL");
     if (nccl.handle != NULL)
         return 0;
+    /* Calls do not block, whatever the environment says of it; and what is captured goes the same
+     * way as what is not. */
+    setenv("NCCL_COMM_BLOCKING", "0", 1);
+    setenv("NCCL_GRAPH_REGISTER", "0", 0);
     void *handle = dlopen(named != NULL ? named : library_name, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL)
         return se_gpu_fail(-ENODEV,
@@ -126,7 +131,7 @@ int se_gpu_ranks_open(struct se_gpu_ranks **out, const unsigned char id[SE_GPU_R
     const ncclResult_t result = nccl.init(&ranks->comm, (int)size, place, (int)rank, &config);
     if (result != ncclSuccess && result != ncclInProgress) {
         r = say(ranks, result, "the ranks cannot meet");
-        se_gpu_ranks_close(ranks);
+        se_gpu_ranks_close(ranks, false);
         return r;
     }
     *out = ranks;
@@ -147,9 +152,9 @@ static int look(const struct se_gpu_ranks *ranks, const char *doing)
 
 int se_gpu_ranks_ready(struct se_gpu_ranks *ranks) { return look(ranks, "the ranks cannot meet"); }
 
-void se_gpu_ranks_close(struct se_gpu_ranks *ranks)
+void se_gpu_ranks_close(struct se_gpu_ranks *ranks, bool dead)
 {
-    if (ranks != NULL && ranks->comm != NULL)
+    if (ranks != NULL && ranks->comm != NULL && !dead)
         nccl.abort(ranks->comm);
     free(ranks);
 }
@@ -183,11 +188,14 @@ void se_gpu_ranks_all_gather(struct se_gpu_ranks *ranks, se_gpu_stream stream, v
                              size_t each_b)
 {
     const unsigned char *mine = (const unsigned char *)all + ranks->rank * each_b;
-    settle(ranks, nccl.all_gather(mine, all, each_b, ncclUint8, ranks->comm, stream));
+    if (ranks->failed == 0)
+        settle(ranks, nccl.all_gather(mine, all, each_b, ncclUint8, ranks->comm, stream));
 }
 
 void se_gpu_ranks_gather(struct se_gpu_ranks *ranks, se_gpu_stream stream, void *all, size_t each_b)
 {
+    if (ranks->failed < 0)
+        return;
     ncclResult_t result = nccl.group_start(), ended;
     if (ranks->rank > 0 && result == ncclSuccess)
         result = nccl.send(all, each_b, ncclUint8, 0, ranks->comm, stream);
@@ -203,7 +211,8 @@ void se_gpu_ranks_gather(struct se_gpu_ranks *ranks, se_gpu_stream stream, void 
 void se_gpu_ranks_broadcast(struct se_gpu_ranks *ranks, se_gpu_stream stream, void *bytes,
                             size_t n_b)
 {
-    settle(ranks, nccl.broadcast(bytes, bytes, n_b, ncclUint8, 0, ranks->comm, stream));
+    if (ranks->failed == 0)
+        settle(ranks, nccl.broadcast(bytes, bytes, n_b, ncclUint8, 0, ranks->comm, stream));
 }
 
 int se_gpu_ranks_started(struct se_gpu_ranks *ranks)

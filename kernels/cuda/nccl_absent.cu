@@ -20,7 +20,7 @@ int se_gpu_ranks_open(struct se_gpu_ranks **, const unsigned char[SE_GPU_RANKS_I
 }
 
 int se_gpu_ranks_ready(struct se_gpu_ranks *) { return absent(); }
-void se_gpu_ranks_close(struct se_gpu_ranks *) {}
+void se_gpu_ranks_close(struct se_gpu_ranks *, bool) {}
 void se_gpu_ranks_all_gather(struct se_gpu_ranks *, se_gpu_stream, void *, size_t) {}
 void se_gpu_ranks_gather(struct se_gpu_ranks *, se_gpu_stream, void *, size_t) {}
 void se_gpu_ranks_broadcast(struct se_gpu_ranks *, se_gpu_stream, void *, size_t) {}

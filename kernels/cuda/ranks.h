@@ -12,6 +12,7 @@
 #ifndef SE_KERNELS_CUDA_RANKS_H
 #define SE_KERNELS_CUDA_RANKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,8 +35,10 @@ int se_gpu_ranks_open(struct se_gpu_ranks **out, const unsigned char id[SE_GPU_R
 /* 0: all have met. 1: not yet. < 0: they will not. */
 int se_gpu_ranks_ready(struct se_gpu_ranks *ranks);
 
-/* Ends what is under way as well, with whatever there is in the buffers. NULL is fine. */
-void se_gpu_ranks_close(struct se_gpu_ranks *ranks);
+/* Ends what is under way as well, with whatever there is in the buffers; graphs with operations of
+ * theirs are freed before. NULL is fine. dead: the device has failed, and nothing on it can be
+ * ended but by the process's end. */
+void se_gpu_ranks_close(struct se_gpu_ranks *ranks, bool dead);
 
 /* ---- on a stream, or into a graph. Of a rank each_b bytes, which lie at all + rank * each_b */
 

@@ -129,7 +129,8 @@ static void part(struct se_collective *group)
 {
     uint32_t word = 0, words[SE_COLLECTIVE_RANKS_MAX];
     group->deadline_ns = LEAVE_NS;
-    group->ops->gather(group, &word, sizeof word, words);
+    if (group->ops->gather(group, &word, sizeof word, words) == 0)
+        group->ops->broadcast(group, &word, sizeof word);
 }
 
 static int take_seat(struct se_collective **out, const struct way *way, uint32_t number,
@@ -252,8 +253,10 @@ static int start_rank(struct ranks *ranks, uint32_t number, const struct se_mode
     settle_in(number);
     group.check = check_parent;
     group.context = &worker;
-    if (take_seat(&worker.own.group, &ranks->way, number, &group) < 0)
+    if (take_seat(&worker.own.group, &ranks->way, number, &group) < 0) {
+        fprintf(stderr, "rank %u of %u: %s\n", number, ranks->size, se_err_text());
         _exit(1); /* nobody else can have heard of it */
+    }
     work(&worker, model, options);
     _exit(0); /* and with it all that it has */
 }
@@ -457,9 +460,10 @@ static int ranks_forward(struct se_backend *backend, const struct se_batch *batc
         r = own->ops->forward(own->backend, batch);
     /* A logit that is not finite is no fault of the ranks'; after anything else they no longer
      * know what this one does. */
-    if (r < 0 && r != -EDOM)
-        give_up(ranks);
-    return r;
+    if (r >= 0 || r == -EDOM)
+        return r;
+    give_up(ranks);
+    return r == -EINVAL || r == -ENOMEM ? -EPIPE : r; /* no fault of this step's alone any more */
 }
 
 /* What fails here shows in the next step. */

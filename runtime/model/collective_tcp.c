@@ -152,7 +152,7 @@ static void tell(struct tcp *tcp, const char *text, bool says_who, uint32_t but)
         struct line *line = &tcp->line[i];
         push_until(line, until);
         if (line->rank != but && !is_sending(line)) {
-            send_frame(line, GIVE_UP, says_who, text, strlen(text));
+            send_frame(line, GIVE_UP, says_who, text, strnlen(text, WHY_B - 1));
             push_until(line, until);
         }
         if (is_sending(line))

@@ -15,6 +15,7 @@
 
 enum { LOOK_MS = 50, PAUSE_LOOKS = 5, SAID_B = 512 };
 #define GREETING_NS 10000000000u /* to connect, and to be answered */
+#define SEAT_NS 60000000000u
 
 int se_nodes_check(const struct se_nodes *nodes, uint32_t size)
 {
@@ -172,7 +173,11 @@ int se_nodes_sit(struct se_collective **out, const struct se_nodes_seat *seat,
     hello.ticket = seat->ticket;
     hello.rank = seat->rank;
     snprintf(hello.backend, sizeof hello.backend, "%s", seat->backend);
-    int r = greet(&fd, seat->address, &hello, &reply, &watch);
+    const uint64_t until = se_clock_ns() + SEAT_NS;
+    int r;
+    while ((r = greet(&fd, seat->address, &hello, &reply, &watch)) == -EAGAIN &&
+           se_clock_ns() < until)
+        poll(NULL, 0, LOOK_MS); /* strangers may stand in the door */
     if (r < 0)
         return se_trace(r);
     r = se_collective_tcp_open(out, &fd, seat->rank, seat->size, options);

@@ -204,6 +204,8 @@ static int check_part(const struct se_orders *orders, const struct se_order_limi
             return r;
         if (of.parent[first + i] < SE_NODE_ROOT || of.parent[first + i] >= (int32_t)i)
             return refuse("a parent behind its child, or none at all");
+        if (part->want == SE_WANT_VERDICT && of.row[first + i].slot != of.row[first].slot + i)
+            return refuse("a tree that is in pieces");
     }
     return 0;
 }

@@ -25,7 +25,7 @@ enum {
     IDLE_S = 5,
     ASK_S = 3,
     ASKS = 5,
-    SILENCE_MS = 20000
+    SILENCE_MS = 40000 /* longer than a rank may be late, which also leaves words unread */
 };
 #define MS_NS 1000000u
 

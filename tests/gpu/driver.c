@@ -149,7 +149,7 @@ int driver_count_nodes(struct se_backend *b, uint32_t bucket, uint32_t *n)
         r = failed(driver.begin(b->stream, CAPTURE_OF_THREAD), "a capture");
     if (r < 0)
         return r;
-    se_cuda_pass(b, bucket, true);
+    se_cuda_pass(b, bucket, bucket);
     r = failed(driver.end(b->stream, &graph), "a capture");
     if (r == 0)
         r = failed(driver.nodes(graph, NULL, &nodes), "a graph's nodes");

@@ -76,8 +76,12 @@ static void draw_batch(struct se_rng *rng, struct tape *tape)
             const uint32_t most = slots < CONTEXT ? slots : CONTEXT;
             const uint32_t position = se_rng_below(rng, most), down = se_rng_below(rng, 3);
             const uint32_t plain = position + 1 - (down < position ? down : 0);
-            row[batch.n_rows] = (struct se_batch_row){ se_rng_below(rng, VOCAB), position,
-                                                       se_rng_below(rng, slots), plain, n_tail };
+            /* A tree's nodes lie in slots one behind the other. */
+            const uint32_t slot = k > 0 && ask[i].want == SE_WANT_VERDICT
+                                      ? row[batch.n_rows - 1].slot + 1
+                                      : se_rng_below(rng, slots - n + 1);
+            row[batch.n_rows] =
+                (struct se_batch_row){ se_rng_below(rng, VOCAB), position, slot, plain, n_tail };
             for (uint32_t t = plain; t <= position; t++)
                 tail[n_tail++] = se_rng_below(rng, slots);
             parent[batch.n_rows] = (int32_t)se_rng_below(rng, k + 1) - 1;
@@ -185,6 +189,8 @@ static void check_batch(const struct se_orders *orders)
             check_row(batch, &batch->row[rows + k], part->n_pages * SE_PAGE_SLOTS,
                       orders->head.n_tail);
             assert_true(part->ask->parent[k] >= SE_NODE_ROOT && part->ask->parent[k] < (int32_t)k);
+            assert_true(part->ask->want != SE_WANT_VERDICT ||
+                        batch->row[rows + k].slot == batch->row[rows].slot + k);
         }
         if (part->ask->hidden) /* there is room for all of it */
             memset(part->ask->hidden, 0,

@@ -351,8 +351,10 @@ int se_gpu_capture_end(se_gpu_stream stream, void **graph)
         r = se_gpu_fail(-EIO, "GPU: capturing a step: something was done beside it");
     if (r == 0 && faults.no_graph)
         r = se_gpu_fail(-EIO, "GPU: the emulator was told to make no graph");
-    if (r == 0)
+    if (r == 0) {
         *graph = new simt_graph(std::move(*captured));
+        counts.alive++;
+    }
     delete captured;
     return r;
 }
@@ -372,4 +374,8 @@ int se_gpu_graph_launch(se_gpu_stream stream, void *graph)
     return 0;
 }
 
-void se_gpu_graph_free(void *graph) { delete (simt_graph *)graph; }
+void se_gpu_graph_free(void *graph)
+{
+    counts.alive -= graph != NULL;
+    delete (simt_graph *)graph;
+}

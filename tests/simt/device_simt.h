@@ -28,6 +28,7 @@ void simt_device_set(const struct simt_device_faults *faults);
 const struct simt_device_faults *simt_device_told(void);
 
 struct simt_device_counts {
+    unsigned long alive;            /* graphs that are not freed */
     unsigned long launches, graphs; /* kernels started, graphs included; graphs */
     unsigned long waits;            /* calls of se_gpu_stream_wait */
 };

@@ -97,10 +97,12 @@ int se_gpu_ranks_ready(struct se_gpu_ranks *ranks)
     return 0;
 }
 
-void se_gpu_ranks_close(struct se_gpu_ranks *ranks)
+void se_gpu_ranks_close(struct se_gpu_ranks *ranks, bool)
 {
     if (ranks == NULL)
         return;
+    if (simt_device_seen().alive > 0) /* NCCL would wait for them, and for ever */
+        simt_fault("ranks are closed before %lu graphs", simt_device_seen().alive);
     struct meeting *m = ranks->meeting.get();
     m->table->seat[m->rank].gone = 1;
     shm_unlink(m->name);

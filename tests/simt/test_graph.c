@@ -18,6 +18,8 @@ struct fake_launcher {
     bool capturing;
     unsigned long runs, captured_runs, begins, ends, launches, frees, live;
     uint32_t last_bucket;
+    bool others; /* have captured */
+    unsigned long agreements;
 };
 
 static bool fails_here(struct fake_launcher *fake, enum point point, unsigned long call)
@@ -75,8 +77,41 @@ static void fake_free(void *context, void *graph)
     fake->frees++;
 }
 
-static const struct se_gpu_graph_ops fake_ops = { fake_run, fake_begin, fake_end, fake_launch,
-                                                  fake_free };
+static const struct se_gpu_graph_ops fake_ops = { fake_run,    fake_begin, fake_end,
+                                                  fake_launch, fake_free,  NULL };
+
+static bool fake_agree(void *context, bool captured)
+{
+    struct fake_launcher *fake = context;
+    assert_false(fake->capturing);
+    fake->agreements++;
+    return captured && fake->others;
+}
+
+static const struct se_gpu_graph_ops fake_ops_of_several = { fake_run,    fake_begin, fake_end,
+                                                             fake_launch, fake_free,  fake_agree };
+
+/* All of several replay, or none; and where one cannot launch, nobody is left waiting for it. */
+static void several_go_the_same_way(void **state)
+{
+    static const enum point cannot[] = { BEGIN, END, END_WITHOUT_GRAPH, NOWHERE };
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cannot / sizeof *cannot; i++) {
+        struct fake_launcher fake = { .fails = cannot[i / 2], .others = i % 2 };
+        struct se_gpu_graphs graphs;
+        const bool all = cannot[i / 2] == NOWHERE && fake.others;
+        se_gpu_graphs_init(&graphs, &fake_ops_of_several, &fake);
+        for (int step = 0; step < 4; step++)
+            assert_int_equal(se_gpu_graphs_step(&graphs, 8), 0);
+        assert_int_equal(fake.agreements, 1);
+        assert_int_equal(fake.launches, all ? 3 : 0);
+        assert_int_equal(fake.live, all);
+        fake.fails = LAUNCH;
+        assert_int_equal(se_gpu_graphs_step(&graphs, 8), all ? -5 : 0);
+        se_gpu_graphs_fini(&graphs);
+        assert_int_equal(fake.live, 0);
+    }
+}
 
 static void the_second_step_is_captured(void **state)
 {
@@ -173,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_second_step_is_captured),
         cmocka_unit_test(each_bucket_has_its_own),
+        cmocka_unit_test(several_go_the_same_way),
         cmocka_unit_test(what_fails_is_refused_and_run_plainly),
         cmocka_unit_test(a_plain_run_that_fails_is_told),
     };

@@ -11,6 +11,8 @@
 #include "runtime/model/cuda/ops.h"
 #include "runtime/model/rank.h"
 
+enum { KINDS_OF_WANTED = 32 };
+#define LOST_NS UINT64_C(5000000000)
 #define PATIENCE_NS UINT64_C(60000000000) /* of a step; a prompt's longest chunk takes seconds */
 
 /* Launches are made for so many rows. */
@@ -45,15 +47,23 @@ static int open_device(struct se_backend *b, const struct se_engine_options *opt
     return se_cuda_pass_on(r);
 }
 
-/* Steps that want answers are other launches than those that want none. */
-static uint32_t kind_of(uint32_t bucket, bool wants) { return bucket * 2 + wants; }
+/* Which launches a step is: buckets of its rows and of its wanted rows; 0: it wants none. */
+static uint32_t kind_of(uint32_t rows, uint32_t wanted)
+{
+    uint32_t kind = 0;
+    for (uint32_t bucket = wanted ? bucket_of(wanted) : 0; bucket > 0; bucket /= 2)
+        kind++;
+    return bucket_of(rows) * KINDS_OF_WANTED + kind;
+}
 
 static int run_pass(void *context, uint32_t kind)
 {
     struct se_backend *b = context;
-    se_cuda_pass(b, kind / 2, kind % 2);
+    const uint32_t wanted = kind % KINDS_OF_WANTED;
+    se_cuda_pass(b, kind / KINDS_OF_WANTED, wanted ? 1u << (wanted - 1) : 0);
     const int r = se_gpu_stream_started(b->stream);
-    return r == 0 && b->group ? se_gpu_ranks_started(b->ranks) : r;
+    const int of_ranks = b->group ? se_gpu_ranks_started(b->ranks) : 0;
+    return r < 0 ? r : of_ranks;
 }
 
 static int begin_capture(void *context)
@@ -77,13 +87,13 @@ static void free_graph(void *context, void *graph)
     se_gpu_graph_free(graph);
 }
 
-static const struct se_gpu_graph_ops graph_ops = {
-    .run = run_pass,
-    .begin = begin_capture,
-    .end = end_capture,
-    .launch = launch_graph,
-    .free = free_graph,
-};
+static bool agree(void *context, bool captured) { return se_cuda_ranks_agree(context, captured); }
+
+#define GRAPH_OPS \
+    .run = run_pass, .begin = begin_capture, .end = end_capture, .launch = launch_graph, \
+    .free = free_graph
+static const struct se_gpu_graph_ops graph_ops = { GRAPH_OPS };
+static const struct se_gpu_graph_ops graph_ops_of_ranks = { GRAPH_OPS, .agree = agree };
 
 /* A device is chosen thread by thread, and the one that steps is not the one that opened. */
 static int use_device(const struct se_backend *b)
@@ -100,11 +110,16 @@ static void cuda_close(struct se_backend *b)
 {
     if (!b)
         return;
-    if (b->stream && use_device(b) == 0) {
+    const bool usable = b->stream && use_device(b) == 0;
+    /* Where others are lost, what waits for them on the stream ends with the ranks; and graphs go
+     * before those, who wait for them. */
+    if (usable && !b->lost)
         se_gpu_stream_wait(b->stream, PATIENCE_NS);
+    if (usable)
         se_gpu_graphs_fini(&b->graphs);
-    }
     se_cuda_ranks_close(b);
+    if (usable && b->lost)
+        se_gpu_stream_wait(b->stream, LOST_NS);
     se_cuda_memory_close(b);
     se_cuda_weights_close(b);
     se_gpu_stream_close(b->stream);
@@ -132,7 +147,7 @@ static int cuda_open(struct se_backend **out, const struct se_model *model,
                                       .dim = config->head_dim,
                                       .scale = (float)(1 / sqrt(config->head_dim)),
                                       .context = config->context };
-    se_gpu_graphs_init(&b->graphs, &graph_ops, b);
+    se_gpu_graphs_init(&b->graphs, b->group ? &graph_ops_of_ranks : &graph_ops, b);
     r = open_device(b, options);
     if (r == 0)
         r = se_cuda_weights_open(b);
@@ -251,10 +266,10 @@ static int answer(struct se_backend *b, const struct se_batch *batch)
     return r;
 }
 
-static bool wants(const struct se_backend *b)
+static uint32_t n_wanted(const struct se_backend *b)
 {
     const struct se_gpu_input *input = b->shared.block.host;
-    return input->n_wanted > 0;
+    return input->n_wanted;
 }
 
 /* The device says itself, in memory, when it is done. */
@@ -273,10 +288,10 @@ static int cuda_forward(struct se_backend *b, const struct se_batch *batch)
         r = se_cuda_stage(b, batch);
     if (r < 0)
         return r;
-    r = se_cuda_pass_on(
-        se_gpu_graphs_step(&b->graphs, kind_of(bucket_of(batch->n_rows), wants(b))));
+    r = se_cuda_pass_on(se_gpu_graphs_step(&b->graphs, kind_of(batch->n_rows, n_wanted(b))));
     if (r == 0)
         r = wait_for_step(b);
+    b->lost |= r < 0 && b->group;
     if (r < 0 || (b->group && b->group->rank > 0))
         return r;
     return answer(b, batch);

@@ -87,6 +87,8 @@ struct se_backend {
 
     struct se_collective *group; /* NULL: alone */
     struct se_gpu_ranks *ranks;  /* the same ranks, on the device */
+    bool lost;                   /* a step with the others failed; nothing more is done with them */
+    bool dead;                   /* this rank's device has failed */
     float *parts;                /* what they have computed */
 
     struct se_cuda_shared shared;
@@ -115,13 +117,14 @@ bool se_cuda_ranks_here(const struct se_part *ask);
 
 /* ---- pass.c */
 
-/* All launches of a step, for so many rows; of one that wants no answer, but keys and values, only
- * those that lead to them. */
-void se_cuda_pass(struct se_backend *b, uint32_t bucket, bool wants);
+/* All launches of a step, for so many rows and so many wanted ones; of one that wants no answer, but
+ * keys and values, only those that lead to them. */
+void se_cuda_pass(struct se_backend *b, uint32_t bucket, uint32_t wanted);
 
 /* ---- ranks.c: all but open, close and room are of a backend with a group */
 
 int se_cuda_ranks_open(struct se_backend *b);
+/* Graphs are freed before; what is under way on the stream ends. */
 void se_cuda_ranks_close(struct se_backend *b);
 /* Floats that parts has to have. */
 size_t se_cuda_ranks_room(const struct se_backend *b);
@@ -132,6 +135,8 @@ void se_cuda_ranks_sum(struct se_backend *b, uint32_t bucket, const float *bias)
 void se_cuda_ranks_join(struct se_backend *b, uint32_t bucket);
 /* What rank 0 has sampled, to all. */
 void se_cuda_ranks_tell(struct se_backend *b, uint32_t bucket);
+/* Whether all ranks have captured a step's graph: they replay it together, or none does. */
+bool se_cuda_ranks_agree(struct se_backend *b, bool captured);
 /* Until the word has the value. */
 int se_cuda_ranks_wait(struct se_backend *b, const uint64_t *word, uint64_t value);
 

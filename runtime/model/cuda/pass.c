@@ -94,11 +94,10 @@ static void project_out(struct se_backend *b, uint32_t wanted)
                       b->shared.output);
 }
 
-static void answers(struct se_backend *b, uint32_t bucket)
+static void answers(struct se_backend *b, uint32_t bucket, uint32_t wanted)
 {
     const struct se_config *config = &b->model->config;
     const struct se_gpu_input *in = b->shared.input;
-    const uint32_t wanted = bucket < b->max_wanted ? bucket : b->max_wanted;
     se_gpu_norm_wanted(b->stream, in, wanted, b->x, b->norm, config->norm_eps, config->hidden, b->h,
                        b->plain);
     project_out(b, wanted);
@@ -108,7 +107,7 @@ static void answers(struct se_backend *b, uint32_t bucket)
                   b->shared.output);
 }
 
-void se_cuda_pass(struct se_backend *b, uint32_t bucket, bool wants)
+void se_cuda_pass(struct se_backend *b, uint32_t bucket, uint32_t wanted)
 {
     const struct se_config *config = &b->model->config;
     struct se_cuda_shared *s = &b->shared;
@@ -116,12 +115,12 @@ void se_cuda_pass(struct se_backend *b, uint32_t bucket, bool wants)
     se_gpu_embed(b->stream, s->input, bucket, b->embed, config->hidden, b->x);
     for (uint32_t i = 0; i < config->layers; i++) {
         append(b, bucket, &b->layer[i], i);
-        if (i + 1 == config->layers && !wants)
+        if (i + 1 == config->layers && wanted == 0)
             break;
         attend(b, bucket, &b->layer[i], i);
         gated_unit(b, bucket, &b->layer[i]);
     }
-    if (wants)
-        answers(b, bucket);
+    if (wanted > 0)
+        answers(b, bucket, wanted);
     se_gpu_publish(b->stream, s->input, s->output, s->seen.device);
 }

@@ -17,15 +17,10 @@
 #include "runtime/model/cuda/inside.h"
 #include "runtime/model/split.h"
 
-#define MEET_NS 120000000000u
 /* Between two looks for the others, while a step is waited for. */
 #define LOOK_NS 20000000u
-
-/* What rank 0 tells the others. */
-struct place {
-    int32_t failed;
-    unsigned char id[SE_GPU_RANKS_ID_B];
-};
+/* The library may know before the group does that a rank has ended, but not which one. */
+#define WHO_NS 300000000u
 
 /* What the group said, which is the program's, in the module's own sentence; returns r. */
 static int pass_on(const struct se_backend *b, int r)
@@ -33,9 +28,10 @@ static int pass_on(const struct se_backend *b, int r)
     return r < 0 ? se_fail(r, "%s", b->group->ops->error()) : r;
 }
 
+/* The group's deadline is that of opening: others may still be loading. */
 static int wait_for_all(struct se_backend *b)
 {
-    const uint64_t until = se_clock_ns() + MEET_NS;
+    const uint64_t until = se_clock_ns() + b->group->deadline_ns;
     const struct timespec pause = { .tv_nsec = 1000000 };
     int r;
     while ((r = se_gpu_ranks_ready(b->ranks)) > 0) {
@@ -43,8 +39,8 @@ static int wait_for_all(struct se_backend *b)
         if (r < 0)
             return r;
         if (se_clock_ns() > until)
-            return se_fail(-ETIMEDOUT, "GPU: the ranks have not met within %u s",
-                           (unsigned)(MEET_NS / 1000000000));
+            return se_fail(-ETIMEDOUT, "GPU: the ranks have not met within %.1f s",
+                           (double)b->group->deadline_ns / 1e9);
         nanosleep(&pause, NULL);
     }
     return se_cuda_pass_on(r);
@@ -52,23 +48,23 @@ static int wait_for_all(struct se_backend *b)
 
 int se_cuda_ranks_open(struct se_backend *b)
 {
-    struct place place = { 0 };
+    unsigned char id[SE_GPU_RANKS_ID_B] = { 0 };
     struct se_collective *group = b->group;
+    int r = 0;
     if (!group)
         return 0;
     if (group->rank == 0)
-        place.failed = se_cuda_pass_on(se_gpu_ranks_id(place.id));
-    if (place.failed < 0)
-        return place.failed; /* whoever opens rank 0 tells the others */
-    int r = pass_on(b, group->ops->broadcast(group, &place, sizeof place));
+        r = se_cuda_pass_on(se_gpu_ranks_id(id)); /* without one it gives up, and all others hear */
     if (r == 0)
-        r = se_cuda_pass_on(se_gpu_ranks_open(&b->ranks, place.id, group->rank, group->size));
+        r = pass_on(b, group->ops->broadcast(group, id, sizeof id));
+    if (r == 0)
+        r = se_cuda_pass_on(se_gpu_ranks_open(&b->ranks, id, group->rank, group->size));
     return r < 0 ? r : wait_for_all(b);
 }
 
 void se_cuda_ranks_close(struct se_backend *b)
 {
-    se_gpu_ranks_close(b->ranks);
+    se_gpu_ranks_close(b->ranks, b->dead);
     b->ranks = NULL;
 }
 
@@ -116,23 +112,43 @@ void se_cuda_ranks_tell(struct se_backend *b, uint32_t bucket)
     se_gpu_ranks_broadcast(b->ranks, b->stream, s->sampled_there, bucket * sizeof *s->sampled);
 }
 
+bool se_cuda_ranks_agree(struct se_backend *b, bool captured)
+{
+    float refused = captured ? 0 : 1;
+    return b->group->ops->all_reduce(b->group, &refused, 1) == 0 && refused == 0;
+}
+
+/* Whether the others are there. */
+static int look(struct se_backend *b)
+{
+    const struct timespec pause = { .tv_nsec = 1000000 };
+    int r = pass_on(b, b->group->ops->check(b->group));
+    if (r < 0)
+        return r;
+    const int lost = se_gpu_ranks_check(b->ranks);
+    const uint64_t until = se_clock_ns() + WHO_NS;
+    while (lost < 0 && r == 0 && se_clock_ns() < until) {
+        r = pass_on(b, b->group->ops->check(b->group));
+        nanosleep(&pause, NULL);
+    }
+    return r < 0 ? r : se_cuda_pass_on(lost);
+}
+
 /* The others are looked for while the device waits for them. */
 int se_cuda_ranks_wait(struct se_backend *b, const uint64_t *word, uint64_t value)
 {
     const uint64_t until = se_clock_ns() + b->group->deadline_ns;
     for (;;) {
         int r = se_gpu_stream_wait_word(b->stream, word, value, LOOK_NS);
-        if (r != -ETIMEDOUT)
+        if (r != -ETIMEDOUT) {
+            b->dead = r < 0;
             return se_cuda_pass_on(r);
-        r = pass_on(b, b->group->ops->check(b->group));
-        if (r == 0)
-            r = se_cuda_pass_on(se_gpu_ranks_check(b->ranks));
+        }
+        r = look(b);
         if (r == 0 && se_clock_ns() > until)
             r = se_fail(-ETIMEDOUT, "GPU: a step has not ended within %.1f s",
                         (double)b->group->deadline_ns / 1e9);
-        if (r < 0) {
-            se_cuda_ranks_close(b); /* what waits for them on the device ends */
+        if (r < 0)
             return r;
-        }
     }
 }
