@@ -455,6 +455,8 @@ static int ranks_forward(struct se_backend *backend, const struct se_batch *batc
 {
     struct ranks *ranks = ranks_of(backend);
     struct rank *own = &ranks->own;
+    if (batch->n_rows == 0)
+        return 0;
     int r = se_orders_send_batch(&own->orders, own->group, batch);
     if (r == 0)
         r = own->ops->forward(own->backend, batch);

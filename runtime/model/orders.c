@@ -156,6 +156,10 @@ static int check_head(const struct se_order_head *head, const struct se_order_li
     const uint64_t slots = (uint64_t)limits->n_pages * SE_PAGE_SLOTS;
     if (head->order >= SE_ORDERS)
         return refuse("of no kind that is known");
+    if (head->order == SE_ORDER_LEAVE)
+        return 0;
+    if (numbers_of(head) == 0)
+        return refuse("of nothing to do");
     if (head->n_rows > limits->max_rows || head->n_parts > head->n_rows)
         return refuse("more rows than a step has, or parts than rows");
     if (head->n_tail > (uint64_t)limits->max_rows * limits->context)

@@ -52,16 +52,30 @@ struct operation {
     size_t n_b;
 };
 
+/* Where nobody came to open it, its name goes with the next one, or with the program. */
+static struct last_id {
+    char name[SE_GPU_RANKS_ID_B];
+    ~last_id() { forget(); }
+    void forget(void)
+    {
+        if (name[0] != '\0')
+            shm_unlink(name);
+        name[0] = '\0';
+    }
+} last_id;
+
 int se_gpu_ranks_id(unsigned char id[SE_GPU_RANKS_ID_B])
 {
     static unsigned number;
     if (simt_device_told()->no_ranks)
         return se_gpu_fail(-ENODEV, "GPU: the emulator was told that ranks cannot meet");
+    last_id.forget();
     memset(id, 0, SE_GPU_RANKS_ID_B);
     snprintf((char *)id, SE_GPU_RANKS_ID_B, "/se-simt-%ld-%u", (long)getpid(), number++);
     const int file = shm_open((const char *)id, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (file < 0)
         return se_gpu_fail(-ENODEV, "GPU: no place for ranks to meet: %s", strerror(errno));
+    memcpy(last_id.name, id, sizeof last_id.name);
     const int r = ftruncate(file, sizeof(struct table));
     close(file);
     return r == 0 ? 0 : se_gpu_fail(-ENODEV, "GPU: no room for ranks to meet");
