@@ -10,6 +10,13 @@
         .name = text, .kind = SE_STAT_GAUGE \
     }
 
+/* The rows of a distribution, each behind the one before it. */
+#define VERIFY(bound) COUNTER("verify_tokens_le_" #bound),
+#define SHARE(bound) COUNTER("accepted_ppm_le_" #bound),
+#define STEP_ROWS(bound) COUNTER("step_rows_le_" #bound),
+#define STEP_NS(bound) COUNTER("step_ns_le_" #bound),
+#define QUEUE_NS(bound) COUNTER("queue_ns_le_" #bound),
+
 const struct se_stat_label se_counter_labels[SE_COUNT_END] = {
     [SE_COUNT_FRAMES_IN] = COUNTER("frames_in"),
     [SE_COUNT_FRAMES_OUT] = COUNTER("frames_out"),
@@ -50,6 +57,13 @@ const struct se_stat_label se_counter_labels[SE_COUNT_END] = {
     [SE_COUNT_FLOODED] = COUNTER("flooded_frames"),
     [SE_COUNT_CUT] = COUNTER("peers_cut"),
     [SE_COUNT_CYCLE_MAX_NS] = GAUGE("cycle_max_ns"),
+    [SE_COUNT_VERIFY_SUM] = COUNTER("verify_tokens"),
+    [SE_COUNT_SHARE_SUM] = COUNTER("accepted_ppm"),
+    [SE_COUNT_VERIFY_LE] = SE_BOUNDS_VERIFY(VERIFY) COUNTER("verify_tokens_above"),
+    [SE_COUNT_SHARE_LE] = SE_BOUNDS_SHARE_PPM(SHARE) COUNTER("accepted_ppm_above"),
+    [SE_COUNT_STEP_ROWS_LE] = SE_BOUNDS_STEP_ROWS(STEP_ROWS) COUNTER("step_rows_above"),
+    [SE_COUNT_STEP_NS_LE] = SE_BOUNDS_STEP_NS(STEP_NS) COUNTER("step_ns_above"),
+    [SE_COUNT_QUEUE_NS_LE] = SE_BOUNDS_QUEUE_NS(QUEUE_NS) COUNTER("queue_ns_above"),
 };
 
 uint64_t se_counter_schema(void)

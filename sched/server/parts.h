@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "sched/server/counter.h"
+#include "sched/server/histogram.h"
 #include "sched/server/peers.h"
 #include "sched/server/pipeline.h"
 #include "sched/server/server.h"
@@ -44,6 +45,13 @@ static inline void se_server_count(struct se_server *s, enum se_counter number, 
 {
     if (s->o.stat)
         se_stat_add(s->o.stat, number, amount);
+}
+
+/* One more value of a distribution. */
+static inline void se_server_observe(struct se_server *s, enum se_histogram which, uint64_t value)
+{
+    se_server_count(s, se_histogram_bucket(which, value), 1);
+    se_server_count(s, se_histograms[which].sum, value);
 }
 
 void se_server_tell(struct se_server *s, enum se_server_note level, const char *format, ...)

@@ -110,16 +110,20 @@ void se_say_again(struct se_server *s, uint32_t at)
     se_say(s, session->peer, &message);
 }
 
+static uint64_t queue_ns(const struct se_slot *slot)
+{
+    return slot->begun_ns > slot->arrived_ns ? slot->begun_ns - slot->arrived_ns : 0;
+}
+
 static struct se_wire_result result_of(const struct se_server *s, const struct se_slot *slot)
 {
-    uint64_t queue_ns = slot->begun_ns > slot->arrived_ns ? slot->begun_ns - slot->arrived_ns : 0;
     return (struct se_wire_result){
         .round = slot->round,
         .base = slot->base,
         .bonus = slot->bonus,
         .accepted = (uint16_t)slot->n_path,
         .last = (uint16_t)slot->path[slot->n_path - 1],
-        .queue_us = u24_us(queue_ns),
+        .queue_us = u24_us(queue_ns(slot)),
         .step_us = u24_us(slot->ended_ns - slot->begun_ns),
         .load = load_of(s),
         .flags = (uint8_t)((slot->pushed ? SE_WIRE_RESULT_PUSHED : 0) |
@@ -170,6 +174,22 @@ static bool may_wait(const struct se_slot *slot, uint64_t now_ns)
     return now_ns < slot->ended_ns + UNREAD_NS;
 }
 
+/* A round that the server made itself says nothing of what trees are worth. */
+static void count_answer(struct se_server *s, const struct se_slot *slot)
+{
+    const uint64_t drafted = slot->n - 1, accepted = slot->n_path - 1;
+    se_server_count(s, SE_COUNT_ROUNDS, 1);
+    se_server_count(s, SE_COUNT_TOKENS, slot->n_path);
+    se_server_count(s, SE_COUNT_DRAFTED, drafted);
+    se_server_count(s, SE_COUNT_ACCEPTED, accepted);
+    se_server_observe(s, SE_HISTOGRAM_QUEUE_NS, queue_ns(slot));
+    if (slot->pushed)
+        return;
+    se_server_observe(s, SE_HISTOGRAM_VERIFY, slot->n_path);
+    if (drafted > 0) /* rounded up: what is a little above a bound must not fall below it */
+        se_server_observe(s, SE_HISTOGRAM_SHARE, (accepted * 1000000 + drafted - 1) / drafted);
+}
+
 /* False: there is no room to send it now. */
 static bool answer(struct se_server *s, uint32_t at, uint64_t now_ns)
 {
@@ -190,10 +210,7 @@ static bool answer(struct se_server *s, uint32_t at, uint64_t now_ns)
         session->loose = false;
         session->answered = true;
         session->answer = message.result;
-        se_server_count(s, SE_COUNT_ROUNDS, 1);
-        se_server_count(s, SE_COUNT_TOKENS, slot->n_path);
-        se_server_count(s, SE_COUNT_DRAFTED, slot->n - 1);
-        se_server_count(s, SE_COUNT_ACCEPTED, slot->n_path - 1);
+        count_answer(s, slot);
     } else {
         say_failed(s, slot);
         session->ahead = 0;

@@ -172,9 +172,8 @@ static void settle(struct se_server *s, uint64_t now_ns)
             continue;
         p->settled = false;
         se_server_count(s, SE_COUNT_STEPS, 1);
-        se_server_count(s, SE_COUNT_STEP_ROWS, p->last.rows);
-        se_server_count(s, SE_COUNT_STEP_NS, p->last.step_ns);
-        se_server_count(s, SE_COUNT_QUEUE_NS, p->last.queue_ns * p->last.rounds);
+        se_server_observe(s, SE_HISTOGRAM_STEP_ROWS, p->last.rows);
+        se_server_observe(s, SE_HISTOGRAM_STEP_NS, p->last.step_ns);
         if (s->o.watch.step)
             s->o.watch.step(s->o.watch.context, &p->last);
     }
