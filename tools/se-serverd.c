@@ -9,6 +9,7 @@
 #include "runtime/model/config.h"
 #include "runtime/model/split.h"
 #include "tools/address.h"
+#include "tools/exporter.h"
 #include "tools/program.h"
 #include "tools/published.h"
 #include "tools/rig.h"
@@ -68,6 +69,9 @@ const struct se_conf_row se_serverd_rows[] = {
       "page of counters in /dev/shm; se-serverd if not given, with the process id behind it if "
       "that "
       "one is taken; \"\": none" },
+    { "metrics", 0, SE_CONF_TEXT, AT(metrics), NULL, 0, 0, "HOST:PORT",
+      "what is counted, for Prometheus: http://HOST:PORT/metrics, and /healthz; :PORT for this "
+      "machine alone, PORT 0 for one that is free" },
     { "drain", 0, SE_CONF_TIME, AT(drain_ns), "10s", 0, 3600 * S_NS, "TIME",
       "what is under way may take so long when it is told to leave" },
     { "log-level", 0, SE_CONF_CHOICE, AT(live.log_level), "auto", 0, 0,
@@ -121,6 +125,9 @@ int se_serverd_settings_check(const struct se_serverd_settings *s)
         return se_fail(r, "--listen: %s", se_err_text());
     if (strstr(s->listen, "loop://"))
         return se_fail(-EINVAL, "--listen: nobody but this process can reach %s", s->listen);
+    r = s->metrics && *s->metrics ? se_exporter_check(s->metrics) : 0;
+    if (r < 0)
+        return se_fail(-EINVAL, "--metrics: %s", se_err_text());
     const char *open = se_address_open(s->listen, &len);
     if (open && !s->insecure)
         return se_fail(-EINVAL,

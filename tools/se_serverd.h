@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 #include "runtime/base/conf_file.h"
+#include "tools/exporter.h"
 #include "tools/host.h"
+#include "tools/notify.h"
 #include "tools/outcome.h"
 #include "tools/rig_options.h"
 
@@ -38,6 +40,7 @@ struct se_serverd_settings {
     int idle;             /* park, yield, spin */
     const char *step_log; /* file, or NULL */
     const char *stat;     /* page; NULL: chosen; "": nobody sees it */
+    const char *metrics;  /* address, or NULL or "": nowhere */
     uint64_t drain_ns;
     bool insecure, check, print_conf;
 };
@@ -57,10 +60,15 @@ void se_serverd_log_level(const struct se_serverd_live *live);
 /* Loads, listens, serves until told to leave. 0, SE_SERVERD_DEAF, SE_SERVERD_MODEL or -errno. */
 int se_serverd_serve(const struct se_serverd_settings *settings);
 
+/* Who is told how things are, beside the log. */
+struct se_serverd_told {
+    struct se_notify notify;
+    struct se_exporter *exporter; /* or NULL */
+};
+
 /* Has a host that listens run on a thread of its own, and returns when that has ended: what
  * se_host_run() said. Signals are open (signals.h). */
-struct se_notify;
 int se_serverd_watch(struct se_host *host, const struct se_serverd_settings *settings,
-                     const struct se_notify *notify);
+                     const struct se_serverd_told *told);
 
 #endif

@@ -2,8 +2,10 @@
 /* se-serverd: from the loading of the model to the last answer. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include "runtime/base/log.h"
 #include "sched/server/counter.h"
 #include "tools/address.h"
+#include "tools/exporter.h"
 #include "tools/notify.h"
 #include "tools/se_serverd.h"
 #include "tools/signals.h"
@@ -103,9 +106,26 @@ static int watch_endings(void)
     return r == 0 ? se_signals_watch(SIGINT) : r;
 }
 
-static int listen_and_serve(struct se_host *host, const struct se_serverd_settings *settings,
-                            const struct se_notify *notify)
+/* The last part of the folder's name, wherever it is called from. */
+static const char *model_name(const char *dir, char path[PATH_MAX])
 {
+    const char *slash = realpath(dir, path) ? strrchr(path, '/') : NULL;
+    return slash && slash[1] ? slash + 1 : dir;
+}
+
+static void show_metrics(struct se_exporter *exporter, const struct se_host *host,
+                         const char *model)
+{
+    const struct se_metric_source source = { .backend = se_host_facts(host)->backend,
+                                             .model = model,
+                                             .stat = se_host_stat(host) };
+    se_exporter_show(exporter, &source);
+}
+
+static int listen_and_serve(struct se_host *host, const struct se_serverd_settings *settings,
+                            const struct se_serverd_told *told)
+{
+    char path[PATH_MAX];
     uint64_t begun_ns = se_clock_ns();
     int r = watch_endings();
     if (r < 0)
@@ -114,41 +134,65 @@ static int listen_and_serve(struct se_host *host, const struct se_serverd_settin
     if (r != 0)
         return r < 0 ? se_trace(r) : SE_SERVERD_DEAF;
     tell_address(se_host_facts(host));
-    se_notify_say(notify, "READY=1\nSTATUS=listening on %s", se_host_facts(host)->url);
-    r = se_serverd_watch(host, settings, notify);
+    show_metrics(told->exporter, host, model_name(settings->model, path));
+    se_exporter_tell(told->exporter, SE_EXPORTER_SERVING, "");
+    se_notify_say(&told->notify, "READY=1\nSTATUS=listening on %s", se_host_facts(host)->url);
+    r = se_serverd_watch(host, settings, told);
+    se_exporter_show(told->exporter, &(struct se_metric_source){ 0 }); /* the counters go */
     if (r == 0)
         tell_end(host, begun_ns);
     return r;
 }
 
+/* Before the model is loaded, which may take minutes: /healthz says that it starts. */
+static int open_exporter(struct se_exporter **out, const char *address)
+{
+    char url[LINE_B];
+    int len = 0;
+    const struct se_exporter_options options = se_exporter_options(address);
+    if (se_exporter_open(out, &options) < 0)
+        return SE_SERVERD_DEAF;
+    se_exporter_tell(*out, SE_EXPORTER_STARTING, "loads the model");
+    se_log(SE_LOG_INFO, "metrics on %s/metrics", se_exporter_url(*out));
+    snprintf(url, sizeof url, "tcp%s", se_exporter_url(*out) + strlen("http"));
+    if (se_address_open(url, &len))
+        se_log(SE_LOG_WARN,
+               "other machines can reach %s, and anybody there may read what is counted",
+               se_exporter_url(*out));
+    return 0;
+}
+
 static int load_and_serve(const struct se_serverd_settings *settings,
-                          const struct se_notify *notify)
+                          const struct se_serverd_told *told)
 {
     char other_page[NAME_B];
     struct se_host *host = NULL;
     snprintf(other_page, sizeof other_page, "%s.%ld", usual_page, (long)getpid());
     struct se_host_options options = host_options(settings, other_page);
-    se_notify_say(notify, "STATUS=loading %s", settings->model);
+    se_notify_say(&told->notify, "STATUS=loading %s", settings->model);
     if (se_host_load(&host, &options) < 0)
         return SE_SERVERD_MODEL;
     tell_model(se_host_facts(host), settings->model);
-    int r = listen_and_serve(host, settings, notify);
+    int r = listen_and_serve(host, settings, told);
     se_host_close(host);
     return r;
 }
 
 int se_serverd_serve(const struct se_serverd_settings *settings)
 {
-    struct se_notify notify;
+    struct se_serverd_told told = { .exporter = NULL };
     int r = se_signals_open();
     if (r < 0)
         return se_trace(r);
-    if (se_notify_open(&notify) < 0)
+    if (se_notify_open(&told.notify) < 0)
         se_log(SE_LOG_WARN, "%s", se_err_text());
     r = se_signals_watch(SIGHUP); /* one that comes too early waits */
+    if (r == 0 && settings->metrics && *settings->metrics)
+        r = open_exporter(&told.exporter, settings->metrics);
     if (r == 0)
-        r = load_and_serve(settings, &notify);
-    se_notify_close(&notify);
+        r = load_and_serve(settings, &told);
+    se_exporter_close(told.exporter);
+    se_notify_close(&told.notify);
     se_signals_close();
     return r < 0 ? se_trace(r) : r;
 }

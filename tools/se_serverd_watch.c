@@ -13,6 +13,7 @@
 #include "runtime/base/conf_load.h"
 #include "runtime/base/log.h"
 #include "sched/server/counter.h"
+#include "tools/exporter.h"
 #include "tools/notify.h"
 #include "tools/se_serverd.h"
 #include "tools/signals.h"
@@ -24,6 +25,7 @@ struct watch {
     struct se_host *host;
     const struct se_serverd_settings *settings;
     const struct se_notify *notify;
+    struct se_exporter *exporter; /* or NULL */
 
     /* Between the two threads. */
     _Atomic int order;      /* enum se_host_order */
@@ -67,8 +69,10 @@ static void *serve(void *context)
 {
     struct watch *w = context;
     w->result = se_host_run(w->host, on_round, w);
-    if (w->result < 0)
+    if (w->result < 0) {
         snprintf(w->why, sizeof w->why, "%s", se_err_text());
+        se_exporter_tell(w->exporter, SE_EXPORTER_FAILED, w->why);
+    }
     se_signals_send(ENDED);
     return NULL;
 }
@@ -157,6 +161,7 @@ static void leave(struct watch *w, int number)
     se_log(SE_LOG_INFO, "%s: finishes what is under way; a second signal ends it at once",
            strsignal(number));
     se_notify_say(w->notify, "STOPPING=1\nSTATUS=leaving");
+    se_exporter_tell(w->exporter, SE_EXPORTER_DRAINING, "finishes what is under way");
     w->drain_end_ns = se_clock_ns() + w->settings->drain_ns;
     order(w, SE_HOST_DRAIN);
 }
@@ -238,13 +243,15 @@ static void heed(struct watch *w, int number)
 }
 
 int se_serverd_watch(struct se_host *host, const struct se_serverd_settings *settings,
-                     const struct se_notify *notify)
+                     const struct se_serverd_told *told)
 {
+    const struct se_notify *notify = &told->notify;
     uint64_t now_ns = se_clock_ns();
     pthread_t thread;
     struct watch w = { .host = host,
                        .settings = settings,
                        .notify = notify,
+                       .exporter = told->exporter,
                        .counted_ns = now_ns,
                        .status_due_ns = notify->fd < 0 ? UINT64_MAX : now_ns + status_ns,
                        .alive_due_ns = notify->watchdog_ns ? now_ns : UINT64_MAX };
