@@ -79,6 +79,7 @@ serves() {
     done
     looks hostile "$metrics"
     looks agree "$metrics" "$page"
+    cp "$work/out" "$work/scrape"
     stop
 }
 
@@ -88,6 +89,20 @@ starts() {
     looks starting "${metrics%/metrics}"
     kill -TERM $server
     wait $server 2>/dev/null
+}
+
+# What others make of it.
+pictures() {
+    checks=$((checks + 1))
+    python3 "$here/dashboards.py" "$work/scrape" "$root" || fault 'dashboard or alerts'
+    if ! command -v promtool >/dev/null; then
+        echo 'skipped: promtool is not there'
+        return
+    fi
+    checks=$((checks + 2))
+    promtool check metrics <"$work/scrape" >"$work/out" 2>&1 || fault "promtool: $(cat "$work/out")"
+    promtool check rules "$root/conf/specedge-alerts.yaml" >"$work/out" 2>&1 ||
+        fault "promtool: $(cat "$work/out")"
 }
 
 # Where other machines can reach it, that is told; IPv6 where there is some.
@@ -112,6 +127,7 @@ if [ "$4" = no ]; then
 else
     starts
     serves
+    pictures
     addresses
 fi
 conclude
