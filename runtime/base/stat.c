@@ -56,7 +56,7 @@ struct se_stat {
     struct cell *cell;
     size_t size_b;
     uint32_t n;        /* as it was when the page was checked, whatever is written later */
-    int fd;            /* the writer's, locked; -1: a reader's or an anonymous page */
+    int fd;            /* the writer's is locked; -1: an anonymous page */
     char path[PATH_B]; /* the writer's, to remove; "" otherwise */
 };
 
@@ -319,8 +319,10 @@ int se_stat_open(struct se_stat **out, const char *name)
         r = check_page(stat, path);
     if (r < 0)
         goto out;
+    stat->fd = fd; /* to ask for the writer's lock */
     *out = stat;
     stat = NULL;
+    fd = -1;
 out:
     if (fd >= 0)
         close(fd);
@@ -390,4 +392,13 @@ int64_t se_stat_writer(const struct se_stat *stat, uint64_t *started_ns)
     if (started_ns)
         *started_ns = stat->header->started_ns;
     return stat->header->writer;
+}
+
+/* The writer's lock goes with it, however it ended. */
+bool se_stat_is_live(const struct se_stat *stat)
+{
+    if (flock(stat->fd, LOCK_SH | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK;
+    flock(stat->fd, LOCK_UN);
+    return false;
 }

@@ -10,6 +10,7 @@
 #ifndef SE_RUNTIME_BASE_STAT_H
 #define SE_RUNTIME_BASE_STAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,5 +46,8 @@ const char *se_stat_name(const struct se_stat *stat, uint32_t number);
 enum se_stat_kind se_stat_kind(const struct se_stat *stat, uint32_t number);
 /* Process id of the writer, and the monotonic time of its start. */
 int64_t se_stat_writer(const struct se_stat *stat, uint64_t *started_ns);
+/* Whether its writer lives: a page may stay behind one that was killed. For readers. A look at a
+ * dead page holds for a moment the lock that a new writer wants: ask no more once it was false. */
+bool se_stat_is_live(const struct se_stat *stat);
 
 #endif

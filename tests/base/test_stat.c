@@ -142,6 +142,7 @@ static void test_survives_and_is_replaced(void **state)
     assert_int_equal(se_stat_open(&reader, name), 0); /* for whoever asks what happened */
     assert_int_equal(se_stat_get(reader, TOKENS), 41);
     assert_int_not_equal(se_stat_writer(reader, NULL), getpid());
+    assert_false(se_stat_is_live(reader));
     fresh = create();
     se_stat_add(fresh, TOKENS, 1);
     assert_int_equal(se_stat_get(reader, TOKENS), 41); /* another page */
@@ -163,6 +164,7 @@ static void test_living_writer(void **state)
     assert_null(other);
     assert_int_equal(se_stat_open(&other, name), 0);
     assert_int_equal(se_stat_get(other, TOKENS), 9);
+    assert_true(se_stat_is_live(other));
     se_stat_free(other);
     assert_int_equal(access(path, F_OK), 0); /* a reader removes nothing */
     /* Somebody removed the name and another took it: ours to leave alone. */
