@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -11,6 +12,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 #include "runtime/model/identity.h"
+#include "sched/server/board.h"
 #include "sched/server/counter.h"
 #include "transport/wire.h"
 #include "tools/memory.h"
@@ -31,6 +33,7 @@ struct se_host {
     struct se_host_facts facts;
     struct se_rig rig;
     struct se_stat *stat;
+    struct se_board *board;
     struct se_step_log *step_log;
     struct se_frames *frames;
     struct se_link *link;
@@ -242,6 +245,7 @@ static int open_server(struct se_host *host)
         .live = host->o.live,
         .pace = f->pace,
         .stat = host->stat,
+        .board = host->board,
         .watch = { .context = host, .step = on_step, .note = on_note },
     };
     if (getrandom(o.secret, sizeof o.secret, 0) != (ssize_t)sizeof o.secret)
@@ -262,6 +266,30 @@ static int open_stat(struct se_host *host)
     return r < 0 ? se_trace(r) : 0;
 }
 
+static void cut_to(char *to, size_t size_b, const char *text)
+{
+    snprintf(to, size_b, "%s", text ? text : "");
+}
+
+/* Beside counters that have a name, and that nobody else has. */
+static int open_board(struct se_host *host)
+{
+    const struct se_host_facts *f = &host->facts;
+    struct se_board_facts facts = { .max_rows = f->max_rows,
+                                    .max_nodes = f->max_nodes,
+                                    .max_sessions = f->max_sessions,
+                                    .context = f->context };
+    if (!f->stat)
+        return 0;
+    cut_to(facts.model, sizeof facts.model, host->o.model);
+    cut_to(facts.url, sizeof facts.url, f->url);
+    cut_to(facts.backend, sizeof facts.backend, f->backend);
+    cut_to(facts.weights, sizeof facts.weights, f->weights);
+    cut_to(facts.kv, sizeof facts.kv, f->kv);
+    int r = se_board_create(&host->board, f->stat, host->stat, &facts);
+    return r < 0 ? se_trace(r) : 0;
+}
+
 static int open_outside(struct se_host *host)
 {
     struct se_stepper_options stepper = {
@@ -272,6 +300,8 @@ static int open_outside(struct se_host *host)
         r = se_step_log_open(&host->step_log, host->o.step_log);
     if (r == 0)
         r = open_link(host);
+    if (r == 0)
+        r = open_board(host);
     if (r == 0)
         r = se_stepper_new(&host->stepper, &stepper);
     if (r == 0)
@@ -289,12 +319,14 @@ static void close_outside(struct se_host *host)
     se_link_fini(host->link);
     se_frames_free(host->frames);
     se_step_log_close(host->step_log);
+    se_board_free(host->board); /* while the name is ours */
     se_stat_free(host->stat);
     host->stepper = NULL;
     host->server = NULL;
     host->link = NULL;
     host->frames = NULL;
     host->step_log = NULL;
+    host->board = NULL;
     host->stat = NULL;
     host->facts.url = NULL;
     host->facts.stat = NULL;

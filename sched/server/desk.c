@@ -40,6 +40,7 @@ void se_desk_attach(struct se_server *s, uint32_t at, se_link_peer handle, uint6
     s->sessions.parked += (handle == 0) - (session->peer == 0);
     session->peer = handle;
     session->heard_ns = now_ns;
+    se_session_touch(&s->sessions, at);
     uint32_t number = handle ? se_peer_find(&s->peers, handle) : SE_PEER_NONE;
     if (number == SE_PEER_NONE) {
         session->ahead = 0; /* nobody listens */
@@ -274,6 +275,7 @@ static void on_hello(const struct asks *a, const struct se_wire_hello *h)
         return;
     }
     se_server_session(s, at)->sampling = sampling_of(h);
+    se_show_opened(s, at, h, a->now_ns);
     se_desk_attach(s, at, a->peer, a->now_ns);
     se_server_count(s, SE_COUNT_OPENED, 1);
     se_say_welcome(s, at, a->now_ns);
@@ -493,6 +495,7 @@ static void on_verify(const struct asks *a, const struct se_wire *message, uint3
     memcpy(slot->token, m->token, m->nodes * sizeof *m->token);
     session->ahead = m->ahead;
     session->stream_round = m->ahead ? m->round : 0;
+    se_show_asked(s, at, m);
     se_pipeline_round(&s->pipeline, number, a->now_ns);
 }
 

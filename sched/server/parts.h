@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sched/server/parts.h - what the files of the server share.
  *
- *   server.c   life, duty, time        desk.c   frames in        say.c   frames out */
+ *   server.c   life, duty, time        desk.c   frames in        say.c   frames out
+ *   show.c     what others see of sessions */
 #ifndef SE_SCHED_SERVER_PARTS_H
 #define SE_SCHED_SERVER_PARTS_H
 
@@ -81,5 +82,15 @@ void se_say_again(struct se_server *s, uint32_t session);
 bool se_say_answers(struct se_server *s, uint64_t now_ns);
 /* How long somebody who finds no place should stay away. */
 uint32_t se_say_retry_ms(const struct se_server *s);
+
+/* show.c */
+
+/* A session was opened, is asked to verify, has answered. */
+void se_show_opened(struct se_server *s, uint32_t session, const struct se_wire_hello *hello,
+                    uint64_t now_ns);
+void se_show_asked(struct se_server *s, uint32_t session, const struct se_wire_verify *verify);
+void se_show_answered(struct se_server *s, const struct se_slot *slot);
+/* Writes those that have changed, if there is a board. */
+void se_show_touched(struct se_server *s);
 
 #endif

@@ -21,6 +21,11 @@ static struct se_session *session_at(const struct se_pipeline *p, uint32_t at)
 
 static struct se_slot *slot_at(struct se_pipeline *p, uint32_t at) { return &p->slots.slot[at]; }
 
+static void touch(struct se_pipeline *p, const struct se_session *s)
+{
+    se_session_touch(p->sessions, (uint32_t)(s - p->sessions->session));
+}
+
 int se_pipeline_init(struct se_pipeline *p, const struct se_server_options *options,
                      struct se_sessions *sessions, const struct se_server_live *live)
 {
@@ -71,6 +76,7 @@ static void count_pages(struct se_pipeline *p, struct se_session *s)
     p->pages_free += s->pages;
     p->pages_free -= pages;
     s->pages = pages;
+    touch(p, s);
 }
 
 /* Memory for a chore that cannot be had is an error of the machine; the pages then come back
@@ -216,6 +222,7 @@ void se_pipeline_round(struct se_pipeline *p, uint32_t at, uint64_t now_ns)
     slot->arrived_ns = now_ns;
     if (!slot->pushed)
         note_turn(s, now_ns, slot->n);
+    touch(p, s);
     enter_work(p, slot->session);
     if (s->computed == s->n && !s->in_job)
         make_ready(p, at, now_ns);
@@ -229,6 +236,7 @@ void se_pipeline_drop(struct se_pipeline *p, uint32_t session)
         return;
     struct se_slot *slot = slot_at(p, at);
     s->slot = SE_SLOT_NONE;
+    touch(p, s);
     slot->dropped = true;
     if (slot->state == SE_SLOT_RUNNING)
         return; /* settle() lets it go */
@@ -242,6 +250,7 @@ void se_pipeline_drop(struct se_pipeline *p, uint32_t session)
 void se_pipeline_want(struct se_pipeline *p, uint32_t session, uint64_t now_ns)
 {
     queue_want(p, session, false, now_ns);
+    se_session_touch(p->sessions, session);
     p->look_ns = 0;
 }
 
@@ -249,6 +258,7 @@ void se_pipeline_cut(struct se_pipeline *p, uint32_t session, uint32_t n)
 {
     struct se_session *s = session_at(p, session);
     se_session_cut(s, n);
+    touch(p, s);
     if (s->in_job) {
         s->valid = n < s->valid ? n : s->valid;
         return;
@@ -279,7 +289,7 @@ void se_pipeline_close(struct se_pipeline *p, uint32_t session)
 void se_pipeline_answered(struct se_pipeline *p, uint32_t session, uint64_t now_ns)
 {
     session_at(p, session)->answered_ns = now_ns;
-    (void)p;
+    se_session_touch(p->sessions, session);
 }
 
 bool se_pipeline_idle(const struct se_pipeline *p)

@@ -211,6 +211,7 @@ static bool answer(struct se_server *s, uint32_t at, uint64_t now_ns)
         session->answered = true;
         session->answer = message.result;
         count_answer(s, slot);
+        se_show_answered(s, slot);
     } else {
         say_failed(s, slot);
         session->ahead = 0;

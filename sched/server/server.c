@@ -211,6 +211,7 @@ int se_server_work(struct se_server *s)
         se_pipeline_launch(&s->pipeline, now_ns);
     }
     some |= sweep(s, now_ns);
+    se_show_touched(s);
     if (some) {
         gauges(s);
         measure_cycle(s, now_ns);

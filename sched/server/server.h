@@ -20,6 +20,7 @@
 #include "sched/server/stepper.h"
 #include "transport/link.h"
 
+struct se_board;
 struct se_server;
 
 /* What may change while it runs. */
@@ -78,8 +79,9 @@ struct se_server_options {
     uint32_t max_nodes;    /* of a tree, root included; at most max_rows and 1024 */
     uint32_t max_sessions; /* open at once */
     struct se_server_live live;
-    struct se_pace pace;  /* step times measured beforehand, or SE_PACE_NULL */
-    struct se_stat *stat; /* of se_counter_labels (counter.h), or NULL */
+    struct se_pace pace;    /* step times measured beforehand, or SE_PACE_NULL */
+    struct se_stat *stat;   /* of se_counter_labels (counter.h), or NULL */
+    struct se_board *board; /* of as many sessions (board.h), or NULL: nobody looks in */
     struct se_server_watch watch;
 };
 

@@ -17,7 +17,8 @@ int se_sessions_init(struct se_sessions *all, uint32_t max, const uint64_t secre
     memcpy(all->secret, secret, sizeof all->secret);
     all->by_id.secret = all->by_nonce.secret = secret[0] ^ secret[1] << 1;
     all->session = se_mem_zero(max, sizeof *all->session);
-    return all->session ? 0 : se_trace(-ENOMEM);
+    all->touched = se_mem_new(max, sizeof *all->touched);
+    return all->session && all->touched ? 0 : se_trace(-ENOMEM);
 }
 
 void se_sessions_fini(struct se_sessions *all)
@@ -25,6 +26,7 @@ void se_sessions_fini(struct se_sessions *all)
     for (uint32_t i = 0; i < all->used; i++)
         se_mem_free(all->session[i].text);
     se_mem_free(all->session);
+    se_mem_free(all->touched);
     se_map_fini(&all->by_id);
     se_map_fini(&all->by_nonce);
     *all = (struct se_sessions){ .max = 0 };
@@ -73,6 +75,7 @@ uint32_t se_session_open(struct se_sessions *all, uint64_t nonce)
                                     .next = SE_SESSION_NONE,
                                     .prev = SE_SESSION_NONE,
                                     .valid = UINT32_MAX,
+                                    .touched = session->touched,
                                     .slot = SE_SLOT_NONE };
     if (enter(all, at, nonce) < 0) {
         session->id = 0;
@@ -95,6 +98,7 @@ void se_session_close(struct se_sessions *all, uint32_t at)
     se_session_cut(session, 0);
     all->n--;
     all->parked -= session->peer == 0;
+    se_session_touch(all, at);
     session->id = 0;
     session->next = all->first_free;
     all->first_free = at;
@@ -130,6 +134,14 @@ int se_session_set_nonce(struct se_sessions *all, uint32_t at, uint64_t nonce)
 bool se_session_token_is(const struct se_session *session, const uint64_t token[2])
 {
     return ((session->token[0] ^ token[0]) | (session->token[1] ^ token[1])) == 0;
+}
+
+void se_session_touch(struct se_sessions *all, uint32_t at)
+{
+    if (all->session[at].touched)
+        return;
+    all->session[at].touched = true;
+    all->touched[all->n_touched++] = at;
 }
 
 static int grow(struct se_session *session, uint32_t n)

@@ -19,6 +19,7 @@
 #include "runtime/base/map.h"
 #include "runtime/model/kv.h"
 #include "runtime/model/sample.h"
+#include "sched/server/board.h"
 #include "transport/link.h"
 #include "transport/wire.h"
 
@@ -62,6 +63,12 @@ struct se_session {
     float turn_ns, turn_dev_ns, turn_rows; /* from an answer to the next round, and its size */
     bool at_work;
     uint32_t work_next, work_prev;
+
+    /* For whoever looks in (show.c). */
+    bool touched; /* in the list of those to be shown */
+    bool answered_new;
+    struct se_board_round answered_last;
+    struct se_board_row shown;
 };
 
 struct se_sessions {
@@ -71,6 +78,7 @@ struct se_sessions {
     uint64_t evictions; /* sessions that lost their keys and values */
     struct se_map by_id, by_nonce;
     uint64_t secret[2], opened;
+    uint32_t *touched, n_touched; /* changed since they were shown last */
 };
 
 int se_sessions_init(struct se_sessions *all, uint32_t max, const uint64_t secret[2]);
@@ -90,6 +98,8 @@ bool se_session_token_is(const struct se_session *session, const uint64_t token[
 int se_session_append(struct se_session *session, const uint32_t *id, uint32_t n);
 /* Room for n more, while nobody waits; if there is none, append will say so. */
 void se_session_reserve(struct se_session *session, uint32_t n);
+/* Something of it has changed that others may see. */
+void se_session_touch(struct se_sessions *all, uint32_t at);
 /* Text is cut to n ids. */
 void se_session_cut(struct se_session *session, uint32_t n);
 

@@ -97,6 +97,11 @@ class Server:
         self.process.kill()
         await self.process.wait()
 
+    def leaves_behind(self):
+        """Sockets and pages, when it is killed."""
+        page = '/dev/shm/' + self.stat
+        return self.url['ipc'][6:], self.url['shm'][6:], page, page + '.sessions'
+
     async def leave(self):
         """In good order: 0, and nothing is left behind."""
         if self.process.returncode is not None:
@@ -108,7 +113,7 @@ class Server:
             raise Fault('the server does not leave within %g s' % self.patience) from None
         if code != 0:
             raise Fault('the server left with %d' % code)
-        for path in self.url['ipc'][6:], self.url['shm'][6:], '/dev/shm/' + self.stat:
+        for path in self.leaves_behind():
             if os.path.exists(path):
                 raise Fault('the server left %s behind' % path)
 
@@ -139,7 +144,7 @@ class Server:
         """Whatever became of it."""
         if self.process is not None and self.process.returncode is None:
             await self.kill()
-        for path in self.url['ipc'][6:], self.url['shm'][6:], '/dev/shm/' + self.stat:
+        for path in self.leaves_behind():
             pathlib.Path(path).unlink(missing_ok=True)
 
 

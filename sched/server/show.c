@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a server shows of its sessions. Whatever changes one touches it, and at the end of a round of
+ * duty, when all that somebody waits for has left, those that were touched are written. */
+#include "sched/server/parts.h"
+
+/* A mean over some eight rounds; the first counts in full. */
+static void mean(float *of, float value, uint64_t rounds)
+{
+    *of += rounds <= 1 ? value - *of : (value - *of) / 8;
+}
+
+static uint32_t us_of(uint64_t ns)
+{
+    return ns / 1000 < UINT32_MAX ? (uint32_t)(ns / 1000) : UINT32_MAX;
+}
+
+static uint64_t since(uint64_t begun_ns, uint64_t end_ns)
+{
+    return end_ns > begun_ns ? end_ns - begun_ns : 0;
+}
+
+void se_show_opened(struct se_server *s, uint32_t at, const struct se_wire_hello *hello,
+                    uint64_t now_ns)
+{
+    struct se_session *session = se_server_session(s, at);
+    session->shown = (struct se_board_row){ .number = s->sessions.opened,
+                                            .opened_ns = now_ns,
+                                            .temp = (float)hello->temp,
+                                            .speculate = hello->speculate,
+                                            .has_draft = hello->vocab != 0 };
+    session->answered_new = false;
+}
+
+void se_show_asked(struct se_server *s, uint32_t at, const struct se_wire_verify *verify)
+{
+    struct se_board_row *row = &se_server_session(s, at)->shown;
+    row->trees++;
+    row->bets += (verify->flags & SE_WIRE_VERIFY_BET) != 0;
+}
+
+/* Before the session's time of the last answer is that of this one. */
+void se_show_answered(struct se_server *s, const struct se_slot *slot)
+{
+    struct se_session *session = se_server_session(s, slot->session);
+    struct se_board_row *row = &session->shown;
+    const uint64_t wait_ns = since(slot->arrived_ns, slot->begun_ns);
+    const uint64_t step_ns = since(slot->begun_ns, slot->ended_ns);
+    const bool turn = !slot->pushed && session->answered_ns != 0;
+    row->rounds++;
+    row->tokens += slot->n_path;
+    row->drafted += slot->n - 1;
+    row->accepted += slot->n_path - 1;
+    mean(&row->nodes, (float)slot->n, row->rounds);
+    mean(&row->taken, (float)slot->n_path, row->rounds);
+    mean(&row->wait_ns, (float)wait_ns, row->rounds);
+    mean(&row->step_ns, (float)step_ns, row->rounds);
+    session->answered_last = (struct se_board_round){
+        .nodes = (uint16_t)slot->n,
+        .taken = (uint16_t)slot->n_path,
+        .turn_us = turn ? us_of(since(session->answered_ns, slot->arrived_ns)) : 0,
+        .wait_us = us_of(wait_ns),
+        .step_us = us_of(step_ns),
+    };
+    session->answered_new = true;
+}
+
+static enum se_board_state state_of(const struct se_server *s, const struct se_session *session)
+{
+    const struct se_slot *slot =
+        session->slot == SE_SLOT_NONE ? NULL : &s->pipeline.slots.slot[session->slot];
+    if (session->peer == 0)
+        return SE_BOARD_PARKED;
+    if (session->in_job)
+        return slot && slot->state == SE_SLOT_RUNNING ? SE_BOARD_STEP : SE_BOARD_PROMPT;
+    return slot || session->wants ? SE_BOARD_WAITS : SE_BOARD_IDLE;
+}
+
+static void show(struct se_server *s, uint32_t at)
+{
+    struct se_session *session = se_server_session(s, at);
+    struct se_board_row *row = &session->shown;
+    session->touched = false;
+    if (!s->o.board)
+        return;
+    if (session->id == 0) {
+        const struct se_board_row nobody = { .number = 0 };
+        se_board_put(s->o.board, at, &nobody, NULL);
+        return;
+    }
+    row->peer = session->peer;
+    row->heard_ns = session->heard_ns;
+    row->state = (uint32_t)state_of(s, session);
+    row->text = session->n;
+    row->pages = session->pages;
+    row->turn_ns = session->turn_ns;
+    se_board_put(s->o.board, at, row, session->answered_new ? &session->answered_last : NULL);
+    session->answered_new = false;
+}
+
+void se_show_touched(struct se_server *s)
+{
+    for (uint32_t i = 0; i < s->sessions.n_touched; i++)
+        show(s, s->sessions.touched[i]);
+    s->sessions.n_touched = 0;
+}
