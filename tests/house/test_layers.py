@@ -33,6 +33,7 @@ ROOMS = {
 OUTSIDE = {
     'ck_*.h': ['sched'],
     'cuda*.h': ['kernels/cuda'],
+    'curses.h': ['tools'],
     'histedit.h': ['tools'],
     'infiniband/*.h': ['transport'],
     'jansson.h': ['runtime/text', 'runtime/model', 'tools'],
