@@ -26,6 +26,7 @@
 
 #include "transport/alarm.h"
 #include "transport/frame.h"
+#include "transport/guard.h"
 
 enum {                    /* outcomes to handle on the spot; < 0 is -errno */
        SE_LINK_AGAIN = 1, /* nothing to receive; no room to send; the time is up */
@@ -53,6 +54,7 @@ struct se_link_options {
     uint64_t retry_ns;        /* first pause before connecting again; doubles */
     uint64_t retry_max_ns;    /* up to this */
     uint64_t spin_ns;         /* wait looks for so long before it sleeps */
+    struct se_guard *guard;   /* (optional) keys; outlives the link */
 };
 
 /* The defaults: frames of the pool's size, 64 to a queue, 1024 peers, a heartbeat each
@@ -125,6 +127,9 @@ struct se_link_ops {
 
     /* (optional) Edge: why there is no connection, in words for the user; NULL: nobody knows. */
     const char *(*trouble)(struct se_link *link);
+
+    /* (optional) Server: the key that a peer has shown; NULL: none, or there is no such peer. */
+    const struct se_key *(*key)(const struct se_link *link, se_link_peer peer);
 };
 
 /* Each link begins with this. */
@@ -180,5 +185,7 @@ int se_link_drain(struct se_link *link, uint64_t ns);
 void se_link_fini(struct se_link *link); /* NULL is fine */
 const char *se_link_url(const struct se_link *link);
 const char *se_link_trouble(struct se_link *link);
+/* From JOINED to GONE, of links with a guard: whom the peer has proved to be. */
+const struct se_key *se_link_key(const struct se_link *link, se_link_peer peer);
 
 #endif
