@@ -41,6 +41,8 @@ void se_key_wipe(struct se_key_pair *pair);
 const char *se_key_text(const struct se_key *key, char text[SE_KEY_TEXT_B]);
 /* len bytes of text. Refuses what is no point of the curve, or has a small order. */
 int se_key_parse(struct se_key *key, const char *text, size_t len);
+/* And what se_key_curve() says of it, at no further cost: that is what the check computes. */
+int se_key_parse_both(struct se_key *key, struct se_key *curve, const char *text, size_t len);
 bool se_key_equal(const struct se_key *a, const struct se_key *b);
 /* The public key that CURVE knows it by. */
 int se_key_curve(struct se_key *curve, const struct se_key *key);
