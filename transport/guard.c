@@ -23,17 +23,23 @@ void se_guard_refuse(struct se_guard *guard, enum se_guard_refusal refusal,
         guard->tell(guard->context, refusal, key, entry);
 }
 
+enum se_guard_refusal se_guard_judge(const struct se_guard *guard,
+                                     const struct se_keyring_entry *entry)
+{
+    if (entry == NULL)
+        return SE_GUARD_UNKNOWN;
+    if (entry->revoked)
+        return SE_GUARD_REVOKED;
+    return guard->admins_only && !entry->admin ? SE_GUARD_ADMIN : SE_GUARD_REFUSALS;
+}
+
 static const struct se_keyring_entry *admit(struct se_guard *guard, const struct se_key *key,
                                             const struct se_keyring_entry *entry)
 {
-    if (entry == NULL)
-        se_guard_refuse(guard, SE_GUARD_UNKNOWN, key, NULL);
-    else if (entry->revoked)
-        se_guard_refuse(guard, SE_GUARD_REVOKED, key, entry);
-    else if (guard->admins_only && !entry->admin)
-        se_guard_refuse(guard, SE_GUARD_ADMIN, key, entry);
-    else
+    const enum se_guard_refusal against = se_guard_judge(guard, entry);
+    if (against == SE_GUARD_REFUSALS)
         return entry;
+    se_guard_refuse(guard, against, key, entry);
     return NULL;
 }
 

@@ -36,6 +36,11 @@ struct se_guard {
     void *context;
 };
 
+/* What there is against the one of this entry, without a word to anybody; NULL: it has none.
+ * SE_GUARD_REFUSALS: nothing. */
+enum se_guard_refusal se_guard_judge(const struct se_guard *guard,
+                                     const struct se_keyring_entry *entry);
+
 /* Whether whoever has this key may come; counts and tells of it if not. NULL: it may not. */
 const struct se_keyring_entry *se_guard_admit(struct se_guard *guard, const struct se_key *key);
 const struct se_keyring_entry *se_guard_admit_curve(struct se_guard *guard,

@@ -138,6 +138,12 @@ static const char *joint_url(const struct se_link *link)
     return ((const struct joint *)link)->url;
 }
 
+static const struct se_key *joint_key(const struct se_link *link, se_link_peer peer)
+{
+    const struct se_link *member = inside((const struct joint *)link, &peer);
+    return member != NULL ? se_link_key(member, peer) : NULL;
+}
+
 static const struct se_link_ops joint_ops = {
     .name = "joint",
     .send = joint_send,
@@ -149,6 +155,7 @@ static const struct se_link_ops joint_ops = {
     .drain = joint_drain,
     .fini = joint_fini,
     .url = joint_url,
+    .key = joint_key,
 };
 
 static char *join_urls(struct se_link *const *member, uint32_t n)

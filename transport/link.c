@@ -12,6 +12,7 @@
 #include "runtime/base/err.h"
 #include "transport/joint.h"
 #include "transport/loop.h"
+#include "transport/proof.h"
 #include "transport/rdma.h"
 #include "transport/shm.h"
 #include "transport/zmq.h"
@@ -147,15 +148,28 @@ static int check_groups(const char *url, const struct group *group, int n)
     return 0;
 }
 
+/* Links over ZeroMQ look after keys themselves; before all others stands one that does. */
+static bool needs_proof(const struct se_link_ops *ops, const struct se_link_options *options)
+{
+    return options->guard != NULL && ops != &se_zmq_ops;
+}
+
+static int listen_on_group(struct se_link **out, const struct group *group,
+                           const struct se_link_options *options)
+{
+    return needs_proof(group->ops, options) ? se_proof_listen(out, group->ops, group->urls, options)
+                                            : group->ops->listen(out, group->urls, options);
+}
+
 static int listen_on(struct se_link **out, const struct group *group, int n,
                      const struct se_link_options *options)
 {
     struct se_link *member[N_KINDS];
     int r = 0, opened = 0;
     if (n == 1)
-        return group[0].ops->listen(out, group[0].urls, options);
+        return listen_on_group(out, &group[0], options);
     while (opened < n && r == 0) {
-        r = group[opened].ops->listen(&member[opened], group[opened].urls, options);
+        r = listen_on_group(&member[opened], &group[opened], options);
         opened += r == 0;
     }
     if (r == 0)
@@ -185,7 +199,10 @@ int se_link_connect(struct se_link **out, const char *url, const struct se_link_
         r = se_fail(-EINVAL, "'%s': an edge connects to one URL", url);
     if (r == 0)
         r = find_kind(url, url + strlen(url), &ops);
-    return r < 0 ? se_trace(r) : ops->connect(out, url, options);
+    if (r < 0)
+        return se_trace(r);
+    return needs_proof(ops, options) ? se_proof_connect(out, ops, url, options)
+                                     : ops->connect(out, url, options);
 }
 
 int se_link_send(struct se_link *link, se_link_peer peer, struct se_frame *frame)
@@ -309,4 +326,9 @@ const char *se_link_url(const struct se_link *link) { return link->ops->url(link
 const char *se_link_trouble(struct se_link *link)
 {
     return link->ops->trouble != NULL ? link->ops->trouble(link) : NULL;
+}
+
+const struct se_key *se_link_key(const struct se_link *link, se_link_peer peer)
+{
+    return link->ops->key != NULL ? link->ops->key(link, peer) : NULL;
 }

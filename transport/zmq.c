@@ -18,7 +18,13 @@
  * The edge gets its JOINED and GONE from its own monitor. Its frames wait for no connection
  * (ZMQ_IMMEDIATE), because the next one must begin with what the edge says after JOINED and
  * not with a leftover. libzmq then also drops what arrived and was not yet received when the
- * connection broke; it is asked for again by a layer that knows better. */
+ * connection broke; it is asked for again by a layer that knows better.
+ *
+ * With keys every connection is a CURVE connection. libzmq asks the server about each newcomer's
+ * key while it shakes hands (transport/zap.h), and later tells with each message what the answer
+ * was: that is how a peer gets its key. A server whose edges are refused hears nothing of them.
+ * An edge that is refused hears it from its monitor; libzmq then gives the address up, or knocks
+ * without a pause, so the edge takes it away and comes back after a pause of its own. */
 #include "transport/zmq.h"
 
 #include <errno.h>
@@ -38,10 +44,23 @@
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 #include "transport/path.h"
+#include "transport/zap.h"
 
-enum { NAME_B = 5, URLS_B = 1024, EVENTS_MAX = 65536, PARTS_MAX = 1000, SOCKETS_MAX = 65535 };
+enum {
+    NAME_B = 5,
+    URLS_B = 1024,
+    EVENTS_MAX = 65536,
+    PARTS_MAX = 1000,
+    SOCKETS_MAX = 65535,
+    ZAP_EVERY = 64
+};
+enum { CURVE_B = 33 }; /* that CURVE puts around a message: name, nonce, flags, seal */
 #define NONE UINT32_MAX
 static const char ipc[] = "ipc://", tcp[] = "tcp://";
+
+#define FAILURES \
+    (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | \
+     ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 
 enum seat { FREE, SEATED, GOING };
 
@@ -50,6 +69,7 @@ struct slot {
     bool muted; /* dropped: unheard until it disconnects */
     unsigned char name[NAME_B];
     int fd;
+    struct se_key key; /* with a guard */
     uint32_t generation;
     uint32_t next; /* free, going, or of one bucket: see below */
     uint32_t next_of_bucket;
@@ -74,6 +94,8 @@ struct link {
     bool told;  /* the monitor has something, and its descriptor may not say so any more */
     struct se_frame *spare;
     /* server */
+    struct se_zap *zap;  /* with a guard */
+    uint32_t unanswered; /* messages since libzmq's questions were last looked at */
     struct slot *slot;
     uint32_t n_slots, free, going, last_going, held_from;
     uint32_t *bucket, bucket_mask;
@@ -81,6 +103,8 @@ struct link {
     size_t cap_fd;
     /* edge */
     bool up, cut, joined;
+    char refusal[URLS_B + 256]; /* why there is no connection; empty: it was not refused */
+    uint64_t again_ns;          /* when to try again; 0: libzmq tries by itself */
 };
 
 /* ---- contexts
@@ -254,10 +278,51 @@ static void server_event(struct link *s, uint16_t event, int fd)
         see_off(s, entry->bound - 1);
 }
 
-static void edge_event(struct link *e, uint16_t event)
+/* A server with another key than the expected one says nothing, it just hangs up; so does one that
+ * is about to leave, and then libzmq is right to try again by itself, where there are no keys. */
+static void refused(struct link *e, uint16_t event, int32_t value)
+{
+    const struct se_guard *guard = e->options.guard;
+    char own[SE_KEY_TEXT_B];
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && guard == NULL)
+        return;
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && guard != NULL)
+        snprintf(e->refusal, sizeof(e->refusal),
+                 "'%s': the server refuses this key (%s): it is not in its list of keys, or is "
+                 "revoked there",
+                 e->url, se_key_text(&guard->own.open, own));
+    else if (guard != NULL)
+        snprintf(e->refusal, sizeof(e->refusal),
+                 "'%s': no encrypted connection comes about: is the server's key right, and does "
+                 "the server have keys?",
+                 e->url);
+    else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+        snprintf(e->refusal, sizeof(e->refusal),
+                 "'%s': the server lets in only who has a key, and this edge has none", e->url);
+    else
+        snprintf(e->refusal, sizeof(e->refusal),
+                 "'%s': who listens there does not speak as a server does (ZeroMQ)", e->url);
+    if (e->again_ns == 0) {
+        zmq_disconnect(e->socket, e->url);
+        e->again_ns = se_clock_ns() + e->options.retry_max_ns;
+    }
+}
+
+static void try_again(struct link *e)
+{
+    if (e->again_ns == 0 || e->closed || se_clock_ns() < e->again_ns)
+        return;
+    e->again_ns = zmq_connect(e->socket, e->url) < 0 ? se_clock_ns() + e->options.retry_max_ns : 0;
+}
+
+static void edge_event(struct link *e, uint16_t event, int32_t value)
 {
     if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
-        e->up = true;
+        /* The one after the refused one may have come about before it was given up. */
+        e->up = e->again_ns == 0;
+        e->refusal[0] = 0;
+    } else if ((event & FAILURES) != 0) {
+        refused(e, event, value);
     } else if (event == ZMQ_EVENT_DISCONNECTED && e->up) {
         e->up = false;
         e->cut = e->joined; /* of what was never reported no end is */
@@ -288,7 +353,7 @@ static bool read_monitor(struct link *link)
         if (link->listens)
             server_event(link, event, value);
         else
-            edge_event(link, event);
+            edge_event(link, event, value);
         any = true;
     }
     return any;
@@ -301,11 +366,21 @@ static bool read_monitor(struct link *link)
  * the first turn after a message: its descriptor still tells of what it has to say, and ends the
  * next sleep. */
 
+static void answer_zap(struct link *link)
+{
+    if (link->zap != NULL)
+        se_zap_serve(link->zap);
+    link->unanswered = 0;
+}
+
 static bool monitor_speaks(struct link *link)
 {
     const bool may_wait = link->fed && !link->told;
     link->fed = false;
-    return !may_wait && read_monitor(link);
+    if (may_wait)
+        return false;
+    answer_zap(link);
+    return read_monitor(link);
 }
 
 static bool more_follows(const zmq_msg_t *message) { return zmq_msg_more(message) != 0; }
@@ -373,13 +448,24 @@ static int hand_out(struct link *link, struct se_frame **out)
     return 0;
 }
 
+/* What the answer to libzmq's question about the sender was. */
+static bool read_key(struct link *s, struct se_key *key)
+{
+    const char *text = zmq_msg_gets(&s->held, "User-Id");
+    return text != NULL && se_key_parse(key, text, strlen(text)) == 0;
+}
+
 /* A seat for the sender of the held message, bound to the descriptor it came by. */
 static uint32_t welcome(struct link *s, const unsigned char *name)
 {
+    struct se_key key = { .b = { 0 } };
     read_monitor(s);
+    if (s->zap != NULL && !read_key(s, &key))
+        return NONE;
     const uint32_t at = s->closed ? NONE : seat(s, name);
     if (at == NONE)
         return NONE;
+    s->slot[at].key = key;
     const int number = zmq_msg_get(&s->held, ZMQ_SRCFD);
     struct fd *fd = fd_at(s, number);
     if (fd == NULL)
@@ -424,6 +510,9 @@ static int nothing_left(struct link *link)
 static int server_recv(struct link *s, se_link_peer *peer, struct se_frame **out)
 {
     unsigned char name[NAME_B];
+    if (s->zap != NULL &&
+        ++s->unanswered >= ZAP_EVERY) /* newcomers wait, however busy the others */
+        answer_zap(s);
     for (bool heard = false;; heard = true) {
         while (take_message(s, name) == 0) {
             const int r = server_message(s, name, peer, out);
@@ -449,6 +538,7 @@ static int server_recv(struct link *s, se_link_peer *peer, struct se_frame **out
 static int edge_recv(struct link *e, se_link_peer *peer, struct se_frame **out)
 {
     *peer = SE_LINK_SERVER;
+    try_again(e);
     for (bool heard = false;; heard = true) {
         const bool got = take_message(e, NULL) == 0;
         if (got && !e->joined)
@@ -581,7 +671,14 @@ static bool is_dry(struct link *link)
 static bool has_work(const struct link *link)
 {
     return link->holds || (link->listens && link->going != NONE) || link->cut ||
-           (link->up && !link->joined);
+           (link->up && !link->joined) ||
+           (link->again_ns != 0 && !link->closed && se_clock_ns() >= link->again_ns);
+}
+
+static void no_later_than(struct se_link_sleep *sleep, uint64_t then_ns)
+{
+    const uint64_t now_ns = se_clock_ns(), left = then_ns > now_ns ? then_ns - now_ns : 0;
+    sleep->ns = left < sleep->ns ? left : sleep->ns;
 }
 
 static bool has_news(struct link *link)
@@ -594,7 +691,10 @@ static bool has_news(struct link *link)
 static bool link_ready(struct se_link *base)
 {
     struct link *link = (struct link *)base;
-    return link->socket != NULL && !is_dry(link) && (has_work(link) || has_news(link));
+    if (link->socket == NULL || is_dry(link))
+        return false;
+    answer_zap(link);
+    return has_work(link) || has_news(link);
 }
 
 /* The descriptors of libzmq tell of changes, not of states: after a look that found nothing, and
@@ -604,8 +704,13 @@ static bool link_arm(struct se_link *base, struct se_link_sleep *sleep)
     struct link *link = (struct link *)base;
     if (link->socket == NULL || is_dry(link))
         return false;
+    answer_zap(link); /* before the look: what it lets in may be there at once */
     if (has_work(link) || (!link->empty && has_news(link)))
         return true;
+    if (link->zap != NULL)
+        se_link_watch(sleep, se_zap_fd(link->zap));
+    if (link->again_ns != 0 && !link->closed)
+        no_later_than(sleep, link->again_ns);
     se_link_watch(sleep, fd_of(link->socket));
     se_link_watch(sleep, fd_of(link->monitor));
     return false;
@@ -629,6 +734,8 @@ static void hang_up(struct link *link, int linger_ms)
     if (link->socket != NULL) {
         zmq_setsockopt(link->socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
         zmq_close(link->socket);
+        se_zap_close(link->zap); /* its connections end only when this end has */
+        link->zap = NULL;
         while (link->monitored && event != ZMQ_EVENT_MONITOR_STOPPED &&
                (next_event(link, 0, &event, &value) || errno == EINTR))
             continue;
@@ -694,6 +801,8 @@ static const char *link_trouble(struct se_link *base)
     struct link *e = (struct link *)base;
     struct addrinfo *found = NULL;
     char host[URLS_B];
+    if (e->refusal[0] != 0)
+        return e->refusal;
     if (strncmp(e->url, tcp, sizeof(tcp) - 1) != 0)
         return NULL;
     host_of(e->url, host, sizeof(host));
@@ -705,6 +814,13 @@ static const char *link_trouble(struct se_link *base)
     snprintf(e->trouble, sizeof(e->trouble), "'%s' is no host that this machine knows: %s", host,
              gai_strerror(r));
     return e->trouble;
+}
+
+static const struct se_key *link_key(const struct se_link *base, se_link_peer peer)
+{
+    const struct link *s = (const struct link *)base;
+    const uint32_t at = s->zap != NULL ? find_peer(s, peer) : NONE;
+    return at == NONE ? NULL : &s->slot[at].key;
 }
 
 static const char *link_url(const struct se_link *base) { return ((const struct link *)base)->url; }
@@ -734,12 +850,49 @@ static int set_options(struct link *link)
         { ZMQ_RECONNECT_IVL, ms_of(o->retry_ns) },
         { ZMQ_RECONNECT_IVL_MAX, ms_of(o->retry_max_ns) },
     };
-    const int64_t longest = o->frame_max_b;
+    const int64_t longest = o->frame_max_b + (o->guard != NULL ? CURVE_B : 0);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (zmq_setsockopt(link->socket, rows[i].name, &rows[i].value, sizeof(int)) < 0)
             return -errno;
     }
     return zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &longest, sizeof(longest)) < 0 ? -errno : 0;
+}
+
+static bool set_bytes(struct link *link, int name, const void *value, size_t len)
+{
+    return zmq_setsockopt(link->socket, name, value, len) == 0;
+}
+
+/* libzmq lets everybody in while nobody is there to be asked: so the one who answers comes before
+ * the socket listens, and whoever has no answer with his messages gets no seat: see welcome(). */
+static int set_server_keys(struct link *s)
+{
+    const struct se_guard *guard = s->options.guard;
+    const int on = 1;
+    if (!set_bytes(s, ZMQ_CURVE_SERVER, &on, sizeof(on)) ||
+        !set_bytes(s, ZMQ_CURVE_SECRETKEY, guard->own.curve_secret, SE_KEY_B) ||
+        !set_bytes(s, ZMQ_ZAP_DOMAIN, se_zap_domain, strlen(se_zap_domain)))
+        return -errno;
+    return se_zap_open(&s->zap, s->context, s->options.guard);
+}
+
+static int set_edge_keys(struct link *e)
+{
+    const struct se_guard *guard = e->options.guard;
+    struct se_key server;
+    if (se_key_curve(&server, &guard->server) < 0)
+        return -EINVAL;
+    const bool good = set_bytes(e, ZMQ_CURVE_SERVERKEY, server.b, SE_KEY_B) &&
+                      set_bytes(e, ZMQ_CURVE_PUBLICKEY, guard->own.curve_open.b, SE_KEY_B) &&
+                      set_bytes(e, ZMQ_CURVE_SECRETKEY, guard->own.curve_secret, SE_KEY_B);
+    return good ? 0 : -errno;
+}
+
+static int set_keys(struct link *link)
+{
+    if (link->options.guard == NULL)
+        return 0;
+    return link->listens ? set_server_keys(link) : set_edge_keys(link);
 }
 
 /* The reader comes first: what the monitor has to say waits for one. */
@@ -748,8 +901,9 @@ static int start_monitor(struct link *link)
     /* relaxed: the numbers only have to differ. */
     static _Atomic uint64_t last;
     const uint64_t number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed);
-    const int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED |
-                       (link->listens ? ZMQ_EVENT_ACCEPTED : ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+    const int events =
+        ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED |
+        (link->listens ? ZMQ_EVENT_ACCEPTED : ZMQ_EVENT_HANDSHAKE_SUCCEEDED | FAILURES);
     const int room = EVENTS_MAX;
     char url[64];
     snprintf(url, sizeof(url), "inproc://monitor-%llu", (unsigned long long)number);
@@ -779,6 +933,9 @@ static int new_seats(struct link *s)
 static int link_new(struct link **out, const char *url, const struct se_link_options *options,
                     bool listens)
 {
+    if (options->guard != NULL && zmq_has("curve") == 0)
+        return se_fail(-ENOTSUP, "'%s': the libzmq of this machine has no CURVE, which keys need",
+                       url);
     struct link *link = se_mem_zero(1, sizeof(*link));
     if (link == NULL)
         return se_trace(-ENOMEM);
@@ -795,6 +952,8 @@ static int link_new(struct link **out, const char *url, const struct se_link_opt
         r = -errno;
     if (r == 0)
         r = set_options(link);
+    if (r == 0)
+        r = set_keys(link);
     if (r == 0)
         r = start_monitor(link);
     if (r < 0) {
@@ -903,4 +1062,5 @@ const struct se_link_ops se_zmq_ops = {
     .fini = link_fini,
     .url = link_url,
     .trouble = link_trouble,
+    .key = link_key,
 };

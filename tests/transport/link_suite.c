@@ -43,6 +43,7 @@ struct se_link_options link_suite_options(struct se_frames *frames)
     options.retry_ns = 5000000;
     options.retry_max_ns = 20000000;
     options.spin_ns = suite ? suite->spin_ns : 0;
+    options.guard = suite ? suite->guard : NULL;
     return options;
 }
 

@@ -15,6 +15,7 @@ struct link_suite {
     uint32_t room;   /* frames of 60,000 bytes that fit into a queue at least; 0: 16 */
     bool refuses;    /* an edge too many is not even JOINED */
     uint64_t spin_ns;
+    struct se_guard *guard; /* of both ends, so with a server that is its own and in its ring */
     /* (optional) A link that stands before the given one, which becomes part of it. */
     struct se_link *(*wrap)(struct se_link *link);
 };
