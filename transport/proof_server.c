@@ -549,13 +549,9 @@ int se_proof_listen(struct se_link **out, const struct se_link_ops *behind, cons
                     const struct se_link_options *options)
 {
     struct se_link_options inside = *options;
-    uint8_t try[1];
     if (options->frame_max_b < SE_PROOF_FRAME_B)
         return se_fail(-EINVAL, "'%s': with keys frames have %d bytes at least, not %u", urls,
                        SE_PROOF_FRAME_B, options->frame_max_b);
-    int r = se_key_random(try, sizeof(try)); /* without which nobody could be asked */
-    if (r < 0)
-        return se_trace(r);
     struct server *s = se_mem_zero(1, sizeof(*s));
     if (s == NULL)
         return se_trace(-ENOMEM);
@@ -563,7 +559,7 @@ int se_proof_listen(struct se_link **out, const struct se_link_ops *behind, cons
     s->free = s->first = s->last = NONE;
     s->held = SE_LINK_AGAIN;
     inside.guard = NULL;
-    r = se_link_base_init(&s->link, behind->arm != NULL ? &arm_ops : &wait_ops, options);
+    int r = se_link_base_init(&s->link, behind->arm != NULL ? &arm_ops : &wait_ops, options);
     if (r == 0)
         r = new_seats(s);
     if (r < 0)

@@ -22,7 +22,7 @@
  *
  * With keys every connection is a CURVE connection. libzmq asks the server about each newcomer's
  * key while it shakes hands (transport/zap.h), and later tells with each message what the answer
- * was: that is how a peer gets its key. A server whose edges are refused hears nothing of them.
+ * was: that is how a peer gets its key. Of edges that are refused a server hears no more than that.
  * An edge that is refused hears it from its monitor; libzmq then gives the address up, or knocks
  * without a pause, so the edge takes it away and comes back after a pause of its own. */
 #include "transport/zmq.h"
@@ -350,7 +350,9 @@ static bool read_monitor(struct link *link)
     bool any = false;
     link->told = false;
     while (next_event(link, ZMQ_DONTWAIT, &event, &value)) {
-        if (link->listens)
+        if (link->listens && event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+            se_guard_refuse(link->options.guard, SE_GUARD_FORGED, NULL, NULL);
+        else if (link->listens)
             server_event(link, event, value);
         else
             edge_event(link, event, value);
@@ -458,14 +460,14 @@ static bool read_key(struct link *s, struct se_key *key)
 /* A seat for the sender of the held message, bound to the descriptor it came by. */
 static uint32_t welcome(struct link *s, const unsigned char *name)
 {
-    struct se_key key = { .b = { 0 } };
     read_monitor(s);
-    if (s->zap != NULL && !read_key(s, &key))
-        return NONE;
     const uint32_t at = s->closed ? NONE : seat(s, name);
     if (at == NONE)
         return NONE;
-    s->slot[at].key = key;
+    if (s->zap != NULL && !read_key(s, &s->slot[at].key)) {
+        unseat(s, at);
+        return NONE;
+    }
     const int number = zmq_msg_get(&s->held, ZMQ_SRCFD);
     struct fd *fd = fd_at(s, number);
     if (fd == NULL)
@@ -901,9 +903,10 @@ static int start_monitor(struct link *link)
     /* relaxed: the numbers only have to differ. */
     static _Atomic uint64_t last;
     const uint64_t number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed);
-    const int events =
-        ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED |
-        (link->listens ? ZMQ_EVENT_ACCEPTED : ZMQ_EVENT_HANDSHAKE_SUCCEEDED | FAILURES);
+    int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED |
+                 (link->listens ? ZMQ_EVENT_ACCEPTED : ZMQ_EVENT_HANDSHAKE_SUCCEEDED | FAILURES);
+    if (link->listens && link->options.guard != NULL) /* no key, or another server is meant */
+        events |= ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
     const int room = EVENTS_MAX;
     char url[64];
     snprintf(url, sizeof(url), "inproc://monitor-%llu", (unsigned long long)number);

@@ -23,7 +23,7 @@ void keys_fini(struct keys *keys);
  * "ann a sessions=1\nbob b revoked\n". */
 void keys_ring(struct keys *keys, const char *list);
 
-/* A guard for both ends of a suite's links; there for ever. */
+/* A guard for both ends of a suite's links, there for ever; NULL in a build without keys. */
 struct se_guard *keys_suite(void);
 
 #endif

@@ -24,6 +24,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/err.h"
+#include "tests/transport/keys.h"
 #include "tests/transport/link_suite.h"
 #include "transport/rdma_url.h"
 
@@ -666,6 +667,21 @@ static bool find_device(const char *wanted)
     return device[0] != 0;
 }
 
+/* The same, before which both ends prove their keys. */
+static int run_with_keys(const struct link_suite *plain)
+{
+    char name[TEXT_B];
+    struct link_suite links = *plain;
+    links.guard = keys_suite();
+    if (links.guard == NULL) {
+        printf("skipped: %s\n", se_err_text());
+        return 0;
+    }
+    snprintf(name, sizeof(name), "%s, keys", plain->name);
+    links.name = name;
+    return link_suite_run(&links);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -704,6 +720,7 @@ int main(int argc, char **argv)
         links.name = names[0][written];
         links.spin_ns = 0;
         failed += link_suite_run(&links);
+        failed += run_with_keys(&links);
         failed += cmocka_run_group_tests_name(links.name, tests, NULL, NULL);
         if (brief)
             continue;
