@@ -193,6 +193,15 @@ int se_link_listen(struct se_link **out, const char *url, const struct se_link_o
     return r;
 }
 
+static int check_server(const char *url, const struct se_guard *guard)
+{
+    struct se_key curve;
+    return guard == NULL || se_key_curve(&curve, &guard->server) == 0
+               ? 0
+               : se_fail(-EINVAL,
+                         "'%s': an edge with a key must know its server's, and this is none", url);
+}
+
 int se_link_connect(struct se_link **out, const char *url, const struct se_link_options *options)
 {
     const struct se_link_ops *ops;
@@ -201,6 +210,8 @@ int se_link_connect(struct se_link **out, const char *url, const struct se_link_
         r = se_fail(-EINVAL, "'%s': an edge connects to one URL", url);
     if (r == 0)
         r = find_kind(url, url + strlen(url), &ops);
+    if (r == 0)
+        r = check_server(url, options->guard);
     if (r < 0)
         return se_trace(r);
     return needs_proof(ops, options) ? se_proof_connect(out, ops, url, options)

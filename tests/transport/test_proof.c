@@ -518,11 +518,14 @@ static void a_frame_with_no_room_for_a_proof_is_refused(void **state)
     (void)state;
     options.frame_max_b = SE_PROOF_FRAME_B - 1;
     assert_int_equal(se_link_listen(&link, "loop://other", &options), -EINVAL);
+    assert_non_null(strstr(se_err_text(), "132"));
+    options.guard = &keys.edge[KEYS_ANN];
     assert_int_equal(se_link_connect(&link, "loop://other", &options), -EINVAL);
     assert_non_null(strstr(se_err_text(), "132"));
     options = options_with(&keys.edge[KEYS_ANN]);
     memset(&keys.edge[KEYS_ANN].server, 0, SE_KEY_B);
     assert_int_equal(se_link_connect(&link, "loop://other", &options), -EINVAL);
+    assert_non_null(strstr(se_err_text(), "must know its server's"));
 }
 
 int main(void)
