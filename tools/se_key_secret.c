@@ -55,7 +55,6 @@ static void name_in_file(char name[NAME_B], const char *path, const char *text)
             check_name(found) == 0)
             memcpy(name, found, NAME_B);
     }
-    memset(line, 0, sizeof line);
     if (file != NULL)
         fclose(file);
 }
