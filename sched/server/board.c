@@ -18,7 +18,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 
-enum { VERSION = 1, TRIES = 64, NAME_MAX_B = 200, PATH_B = 256, PRIVATE_B = PATH_B + 32 };
+enum { VERSION = 2, TRIES = 64, NAME_MAX_B = 200, PATH_B = 256, PRIVATE_B = PATH_B + 32 };
 enum {
     ROW_WORDS = sizeof(struct se_board_row) / sizeof(uint64_t),
     ROUND_WORDS = sizeof(struct se_board_round) / sizeof(uint64_t),
@@ -65,7 +65,7 @@ static int path_of(const char *name, char path[PATH_B])
 
 static int map(struct se_board *board, int fd, size_t size_b, int how)
 {
-    void *page = mmap(NULL, size_b, how, MAP_SHARED, fd, 0);
+    void *page = mmap(NULL, size_b, how, fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
     if (page == MAP_FAILED)
         return se_fail(-errno, "cannot map %zu bytes of sessions: %s", size_b, strerror(errno));
     board->page = page;
@@ -184,6 +184,21 @@ _Static_assert(offsetof(struct se_board_row, number) == 0, "put() looks at the n
 
 /* ---- the readers' side */
 
+/* Reads all words; false when they are not of one writing. */
+static bool whole(const struct row *from, uint64_t word[WORDS], uint64_t *n_rounds)
+{
+    /* [board.row] acquire, pairs with the release at the end of se_board_put(). */
+    uint64_t sequence = atomic_load_explicit(&from->sequence, memory_order_acquire);
+    if (sequence % 2 != 0)
+        return false;
+    /* [board.row] acquire, pairs with the release in put_words(): if any of these is newer than
+     * the number above, the look at the number below sees that it has changed. */
+    for (uint32_t i = 0; i < WORDS; i++)
+        word[i] = atomic_load_explicit(&from->word[i], memory_order_acquire);
+    *n_rounds = atomic_load_explicit(&from->n_rounds, memory_order_acquire);
+    return atomic_load_explicit(&from->sequence, memory_order_relaxed) == sequence;
+}
+
 static bool ends(const char *text, size_t size_b) { return memchr(text, '\0', size_b) != NULL; }
 
 static bool facts_are_sound(const struct se_board_facts *f)
@@ -239,6 +254,76 @@ int se_board_open(struct se_board **out, const char *name, const struct se_stat 
     return 0;
 }
 
+/* ---- images */
+
+size_t se_board_image_size(const struct se_board *board)
+{
+    uint32_t rows = board->rows;
+    /* relaxed: the rows are looked at again when they are copied. */
+    while (rows > 0 &&
+           atomic_load_explicit(&board->page->row[rows - 1].word[0], memory_order_relaxed) == 0)
+        rows--;
+    return page_size(rows);
+}
+
+/* A row that is being written each time that it is looked at is nobody's. */
+static void copy_row(const struct row *from, void *to)
+{
+    struct row copy = { .sequence = 0 };
+    uint64_t word[WORDS], n_rounds = 0;
+    int tries = 0;
+    while (!whole(from, word, &n_rounds))
+        if (++tries == TRIES) {
+            memset(word, 0, sizeof word);
+            break;
+        }
+    put_words(copy.word, word, WORDS);
+    put_words(&copy.n_rounds, &n_rounds, 1);
+    memcpy(to, &copy, sizeof copy);
+}
+
+size_t se_board_image(const struct se_board *board, size_t size_b, size_t from_b, void *to,
+                      size_t room_b)
+{
+    const size_t head_b = sizeof(struct page), row_b = sizeof(struct row);
+    const size_t rows = (size_b - head_b) / row_b;
+    size_t done_b = 0, row = 0;
+    if (from_b == 0 && room_b >= head_b) {
+        struct page head = *board->page;
+        head.rows = (uint32_t)rows;
+        memcpy(to, &head, head_b);
+        done_b = head_b;
+    } else if (from_b >= head_b && (from_b - head_b) % row_b == 0) {
+        row = (from_b - head_b) / row_b;
+    } else {
+        return 0;
+    }
+    for (; row < rows && row < board->rows && room_b - done_b >= row_b; row++, done_b += row_b)
+        copy_row(&board->page->row[row], (char *)to + done_b);
+    return done_b;
+}
+
+int se_board_open_image(struct se_board **out, const void *image, size_t size_b, const char *from,
+                        const struct se_stat *stat)
+{
+    if (size_b < sizeof(struct page) || size_b > page_size(SE_BOARD_ROWS_MAX))
+        return se_fail(-EPROTO, "%s: no page of sessions", from);
+    struct se_board *board = se_mem_zero(1, sizeof *board);
+    if (!board)
+        return se_trace(-ENOMEM);
+    int r = map(board, -1, size_b, PROT_READ | PROT_WRITE);
+    if (r == 0) {
+        memcpy(board->page, image, size_b);
+        r = check(board, from, stat);
+    }
+    if (r < 0) {
+        se_board_free(board);
+        return se_trace(r);
+    }
+    *out = board;
+    return 0;
+}
+
 void se_board_free(struct se_board *board)
 {
     if (!board)
@@ -257,21 +342,6 @@ const struct se_board_facts *se_board_facts(const struct se_board *board)
     return &board->page->facts;
 }
 
-/* Reads all words; false when they are not of one writing. */
-static bool whole(const struct row *from, uint64_t word[WORDS], uint64_t *n_rounds)
-{
-    /* [board.row] acquire, pairs with the release at the end of se_board_put(). */
-    uint64_t sequence = atomic_load_explicit(&from->sequence, memory_order_acquire);
-    if (sequence % 2 != 0)
-        return false;
-    /* [board.row] acquire, pairs with the release in put_words(): if any of these is newer than
-     * the number above, the look at the number below sees that it has changed. */
-    for (uint32_t i = 0; i < WORDS; i++)
-        word[i] = atomic_load_explicit(&from->word[i], memory_order_acquire);
-    *n_rounds = atomic_load_explicit(&from->n_rounds, memory_order_acquire);
-    return atomic_load_explicit(&from->sequence, memory_order_relaxed) == sequence;
-}
-
 bool se_board_get(const struct se_board *board, uint32_t at, struct se_board_row *row,
                   struct se_board_round round[SE_BOARD_ROUNDS], uint32_t *n)
 {
@@ -283,7 +353,7 @@ bool se_board_get(const struct se_board *board, uint32_t at, struct se_board_row
         if (++tries == TRIES)
             return false;
     memcpy(row, word, sizeof *row);
-    if (row->number == 0 || row->state >= SE_BOARD_STATES)
+    if (row->number == 0 || row->state >= SE_BOARD_STATES || !ends(row->key, sizeof row->key))
         return false;
     *n = n_rounds < SE_BOARD_ROUNDS ? (uint32_t)n_rounds : SE_BOARD_ROUNDS;
     for (uint32_t i = 0; i < *n; i++) {

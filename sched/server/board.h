@@ -17,7 +17,7 @@
 
 struct se_board;
 
-enum { SE_BOARD_ROWS_MAX = 1024, SE_BOARD_ROUNDS = 16, SE_BOARD_TEXT_B = 128 };
+enum { SE_BOARD_ROWS_MAX = 1024, SE_BOARD_ROUNDS = 16, SE_BOARD_TEXT_B = 128, SE_BOARD_KEY_B = 32 };
 
 /* What stays the same while the server runs. */
 struct se_board_facts {
@@ -60,6 +60,7 @@ struct se_board_row {
     uint8_t speculate; /* enum se_wire_speculate, as the edge said */
     uint8_t has_draft; /* a draft model, as the edge said */
     uint8_t unused[6];
+    char key[SE_BOARD_KEY_B]; /* whose it is; "": nobody asks for keys */
 };
 
 /* stat: the counters beside it; name: of that page. Rows are empty. 0 or -errno. */
@@ -67,6 +68,15 @@ int se_board_create(struct se_board **out, const char *name, const struct se_sta
                     const struct se_board_facts *facts);
 /* Opens that of another process. -ENOENT, -EPROTO when it is none or belongs to other counters. */
 int se_board_open(struct se_board **out, const char *name, const struct se_stat *stat);
+/* A board as it is now, for somebody who cannot map it: the size of its image, up to the last row
+ * that is taken, and of an image of that size a part, from a byte on at which another part has ended
+ * (or 0) and to the end of its last row that there is room for. How many bytes that was. */
+size_t se_board_image_size(const struct se_board *board);
+size_t se_board_image(const struct se_board *board, size_t size_b, size_t from_b, void *to,
+                      size_t room_b);
+/* A copy of such bytes, all parts together, for reading. -EPROTO as with open; from: who sent them, for the words. */
+int se_board_open_image(struct se_board **out, const void *image, size_t size_b, const char *from,
+                        const struct se_stat *stat);
 /* The creator also removes the name. NULL is fine. */
 void se_board_free(struct se_board *board);
 

@@ -65,9 +65,15 @@ enum se_counter {
     SE_COUNT_GAPS,
     SE_COUNT_HASH_FAULTS,
     SE_COUNT_MALFORMED,
-    SE_COUNT_FOREIGN,      /* someone else's session, or a wrong token */
-    SE_COUNT_FLOODED,      /* frames beyond an edge's rate, not looked at */
-    SE_COUNT_CUT,          /* edges cut off */
+    SE_COUNT_FOREIGN,     /* someone else's session, or a wrong token */
+    SE_COUNT_FLOODED,     /* frames beyond an edge's rate, not looked at */
+    SE_COUNT_CUT,         /* edges cut off */
+    SE_COUNT_KEY_UNKNOWN, /* who came and was not let in, by enum se_guard_refusal */
+    SE_COUNT_KEY_REVOKED,
+    SE_COUNT_KEY_FORGED,
+    SE_COUNT_KEY_ADMIN,
+    SE_COUNT_KEY_FULL,     /* HELLOs of a key with as many sessions as it may have */
+    SE_COUNT_THROTTLED,    /* rounds of a key that had as many tokens as it may */
     SE_COUNT_CYCLE_MAX_NS, /* longest round of duty */
     SE_COUNT_VERIFY_SUM,   /* tokens that became text, of rounds that an edge asked for */
     SE_COUNT_SHARE_SUM,    /* shares of drafted trees that were accepted, in millionths */

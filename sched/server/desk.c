@@ -4,6 +4,7 @@
  * whose faults come to a limit is cut off. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/base/err.h"
@@ -81,28 +82,43 @@ static void forget_peer(struct se_server *s, se_link_peer handle, bool close, ui
 /* Kinds of faults beside those of a frame. */
 enum { FLOOD = SE_WIRE_FAULT_END, FOREIGN, CUT };
 
+/* "edge 1f (alice)"; the name where there are keys. */
+enum { EDGE_B = 64 };
+static const char *edge_text(const struct se_server *s, se_link_peer peer, char text[EDGE_B])
+{
+    uint32_t number = se_peer_find(&s->peers, peer);
+    const char *name = number == SE_PEER_NONE ? "" : se_keys_name(s->peers.peer[number].account);
+    snprintf(text, EDGE_B, *name ? "edge %" PRIx64 " (%s)" : "edge %" PRIx64 "%s", peer, name);
+    return text;
+}
+
 /* A note of the first fault of each kind; the counters tell of the others. */
 static void note_fault(struct se_server *s, uint32_t kind, se_link_peer peer, const char *what)
 {
+    char edge[EDGE_B];
     if (s->noted & UINT64_C(1) << kind)
         return;
     s->noted |= UINT64_C(1) << kind;
-    se_server_tell(s, SE_SERVER_WARN,
-                   "edge %" PRIx64 ": %s; such faults are counted from now on and not told", peer,
-                   what);
+    se_server_tell(s, SE_SERVER_WARN, "%s: %s; such faults are counted from now on and not told",
+                   edge_text(s, peer, edge), what);
 }
 
-static void cut_off(struct se_server *s, se_link_peer handle, uint64_t now_ns)
+void se_desk_part(struct se_server *s, se_link_peer handle, uint64_t now_ns, const char *why)
 {
     struct se_wire_error error = se_say_error(SE_WIRE_E_CUT, (enum se_wire_type)0, 0);
-    se_say_no(s, handle, 0, &error, "too many faults or too many frames");
-    se_server_count(s, SE_COUNT_CUT, 1);
-    note_fault(s, CUT, handle, "cut off after too many faults");
+    se_say_no(s, handle, 0, &error, "%s", why);
     forget_peer(s, handle, true, now_ns); /* it has no claim to be waited for */
     uint32_t number = se_peer_find(&s->peers, handle);
     if (number != SE_PEER_NONE)
         se_peer_leave(&s->peers, number);
     se_link_drop(s->o.link, handle);
+}
+
+static void cut_off(struct se_server *s, se_link_peer handle, uint64_t now_ns)
+{
+    se_server_count(s, SE_COUNT_CUT, 1);
+    note_fault(s, CUT, handle, "cut off after too many faults");
+    se_desk_part(s, handle, now_ns, "too many faults or too many frames");
 }
 
 static void add_fault(struct se_server *s, se_link_peer handle, uint64_t now_ns)
@@ -220,14 +236,23 @@ static bool goes_before(const struct se_session *a, const struct se_session *b)
     return parked != other ? parked : a->heard_ns < b->heard_ns;
 }
 
-/* A session makes room for one of the asker's: one of its own, or anybody's. */
-static bool evict(struct se_server *s, se_link_peer asker, bool own, uint64_t now_ns)
+/* Whose session makes room for the asker's: one of its own, of its key, anybody's. */
+enum whose { ITS, ITS_KEY, ANY };
+
+static bool belongs(const struct se_session *session, const struct se_peer *asker, enum whose whose)
+{
+    return whose == ANY || (whose == ITS && session->peer == asker->handle) ||
+           (whose == ITS_KEY && session->account == asker->account);
+}
+
+static bool evict(struct se_server *s, const struct se_peer *asker, enum whose whose,
+                  uint64_t now_ns)
 {
     struct se_wire bye = { .type = SE_WIRE_BYE, .bye = { .reason = SE_WIRE_BYE_EVICTED } };
-    uint32_t first = SE_SESSION_NONE, has = sessions_of(s, asker);
+    uint32_t first = SE_SESSION_NONE, has = asker->n_sessions;
     for (uint32_t i = 0; i < s->sessions.used; i++) {
         const struct se_session *session = se_server_session(s, i);
-        if ((!own || session->peer == asker) && can_go(s, session, has, now_ns) &&
+        if (belongs(session, asker, whose) && can_go(s, session, has, now_ns) &&
             (first == SE_SESSION_NONE || goes_before(session, se_server_session(s, first))))
             first = i;
     }
@@ -241,18 +266,42 @@ static bool evict(struct se_server *s, se_link_peer asker, bool own, uint64_t no
     return true;
 }
 
+/* As many sessions as its key may have are open. */
+static bool say_full(const struct asks *a, const struct se_wire_hello *h,
+                     struct se_account *account)
+{
+    char text[128];
+    snprintf(text, sizeof text, "key %s has its %" PRIu32 " session%s already", account->name,
+             account->sessions_max, account->sessions_max == 1 ? "" : "s");
+    se_account_add(account, SE_ACCOUNT_FULL, 1);
+    se_server_count(a->s, SE_COUNT_KEY_FULL, 1);
+    return say_busy(a, SE_WIRE_HELLO, h->nonce, 0, text);
+}
+
 static bool has_place(const struct asks *a, const struct se_wire_hello *h)
 {
     struct se_server *s = a->s;
     uint32_t number = se_peer_find(&s->peers, a->peer);
     if (s->draining)
         return say_leaving(a, SE_WIRE_HELLO, h->nonce, 0);
-    if (number == SE_PEER_NONE || (s->peers.peer[number].n_sessions >= s->live.peer_sessions &&
-                                   !evict(s, a->peer, true, a->now_ns)))
+    const struct se_peer *peer = number == SE_PEER_NONE ? NULL : &s->peers.peer[number];
+    if (!peer || (peer->n_sessions >= s->live.peer_sessions && !evict(s, peer, ITS, a->now_ns)))
         return say_busy(a, SE_WIRE_HELLO, h->nonce, 0, "too many sessions of one edge");
-    if (s->sessions.n >= s->o.max_sessions && !evict(s, a->peer, false, a->now_ns))
+    if (peer->account && !se_account_has_place(peer->account) &&
+        !evict(s, peer, ITS_KEY, a->now_ns))
+        return say_full(a, h, peer->account);
+    if (s->sessions.n >= s->o.max_sessions && !evict(s, peer, ANY, a->now_ns))
         return say_busy(a, SE_WIRE_HELLO, h->nonce, 0, "every session is taken");
     return true;
+}
+
+/* From here on it counts as one of its key's. */
+static void charge(const struct asks *a, uint32_t at)
+{
+    struct se_account *account = a->s->peers.peer[se_peer_find(&a->s->peers, a->peer)].account;
+    se_session_charge(se_server_session(a->s, at), account);
+    if (account)
+        se_account_add(account, SE_ACCOUNT_OPENED, 1);
 }
 
 static void on_hello(const struct asks *a, const struct se_wire_hello *h)
@@ -275,6 +324,7 @@ static void on_hello(const struct asks *a, const struct se_wire_hello *h)
         return;
     }
     se_server_session(s, at)->sampling = sampling_of(h);
+    charge(a, at);
     se_show_opened(s, at, h, a->now_ns);
     se_desk_attach(s, at, a->peer, a->now_ns);
     se_server_count(s, SE_COUNT_OPENED, 1);
@@ -331,6 +381,11 @@ static void on_resume(const struct asks *a, const struct se_wire *message)
     struct se_session *session = se_server_session(s, at);
     if (!se_session_token_is(session, m->token)) {
         denied(a, message, m->nonce, "a wrong token for a session");
+        return;
+    }
+    uint32_t number = se_peer_find(&s->peers, a->peer);
+    if (number != SE_PEER_NONE && s->peers.peer[number].account != session->account) {
+        denied(a, message, m->nonce, "another key's session");
         return;
     }
     if (s->draining) {
@@ -469,6 +524,24 @@ static bool is_good_tree(const struct asks *a, const struct se_wire *message)
     return false;
 }
 
+/* False: its key had as many tokens as it may have, and it is told when to come again. */
+static bool may_have(const struct asks *a, const struct se_wire *message, uint32_t at)
+{
+    struct se_account *account = se_server_session(a->s, at)->account;
+    uint32_t wait_ms = account ? se_account_wait_ms(account, a->now_ns) : 0;
+    if (wait_ms == 0)
+        return true;
+    struct se_wire_error error =
+        se_say_error(SE_WIRE_E_BUSY, SE_WIRE_VERIFY, message->verify.round);
+    error.retry_ms = wait_ms;
+    se_account_add(account, SE_ACCOUNT_THROTTLED, 1);
+    se_server_count(a->s, SE_COUNT_THROTTLED, 1);
+    se_say_no(a->s, a->peer, message->session, &error,
+              "key %s may have %" PRIu32 " tokens per second", account->name,
+              account->tokens_per_s);
+    return false;
+}
+
 static void on_verify(const struct asks *a, const struct se_wire *message, uint32_t at)
 {
     struct se_server *s = a->s;
@@ -481,6 +554,8 @@ static void on_verify(const struct asks *a, const struct se_wire *message, uint3
         say_leaving(a, SE_WIRE_VERIFY, m->round, message->session);
         return;
     }
+    if (!may_have(a, message, at))
+        return;
     uint32_t number = se_slot_claim(&s->pipeline.slots);
     if (number == SE_SLOT_NONE) {
         say_busy(a, SE_WIRE_VERIFY, m->round, message->session, "too many rounds at once");
@@ -661,8 +736,11 @@ int se_desk_read(struct se_server *s, uint32_t frames, uint64_t now_ns)
         if (r == SE_LINK_AGAIN || r == SE_LINK_DRY || r == SE_LINK_CLOSED)
             return some;
         some = 1;
-        if (r == SE_LINK_JOINED)
-            se_peer_join(&s->peers, peer, now_ns);
+        if (r == SE_LINK_JOINED) {
+            uint32_t number = se_peer_join(&s->peers, peer, now_ns);
+            if (number != SE_PEER_NONE)
+                se_keys_joined(s, number, now_ns);
+        }
         if (r == SE_LINK_GONE) {
             uint32_t number = se_peer_find(&s->peers, peer);
             forget_peer(s, peer, false, now_ns);

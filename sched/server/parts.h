@@ -2,12 +2,13 @@
 /* sched/server/parts.h - what the files of the server share.
  *
  *   server.c   life, duty, time        desk.c   frames in        say.c   frames out
- *   show.c     what others see of sessions */
+ *   show.c     what others see of sessions                 keys.c   who may come, with which key */
 #ifndef SE_SCHED_SERVER_PARTS_H
 #define SE_SCHED_SERVER_PARTS_H
 
 #include <stdatomic.h>
 
+#include "sched/server/account.h"
 #include "sched/server/counter.h"
 #include "sched/server/histogram.h"
 #include "sched/server/peers.h"
@@ -22,6 +23,7 @@ struct se_server {
     struct se_server_options o;
     struct se_server_live live;
     struct se_peers peers;
+    struct se_accounts accounts; /* empty where nobody asks for keys */
     struct se_sessions sessions;
     struct se_pipeline pipeline;
     uint32_t context; /* ids that a text may come to */
@@ -64,6 +66,16 @@ void se_server_tell(struct se_server *s, enum se_server_note level, const char *
 int se_desk_read(struct se_server *s, uint32_t frames, uint64_t now_ns);
 /* A session's edge is gone, or it has another one now (0: none). */
 void se_desk_attach(struct se_server *s, uint32_t session, se_link_peer peer, uint64_t now_ns);
+
+/* Has no more to do with an edge: its sessions are closed, it is told why and heard no more. */
+void se_desk_part(struct se_server *s, se_link_peer peer, uint64_t now_ns, const char *why);
+
+/* keys.c */
+
+/* Somebody has joined: whose key it is. False: it may not stay, and is gone. */
+bool se_keys_joined(struct se_server *s, uint32_t peer, uint64_t now_ns);
+/* "alice", or "" where nobody asks for keys. */
+const char *se_keys_name(const struct se_account *account);
 
 /* say.c */
 

@@ -9,12 +9,15 @@
 #include "runtime/base/map.h"
 #include "transport/link.h"
 
+struct se_account;
+
 #define SE_PEER_NONE UINT32_MAX
 
 struct se_peer {
     se_link_peer handle;    /* 0: free */
     uint32_t first_session; /* of its sessions, or SE_SESSION_NONE */
     uint32_t n_sessions;
+    struct se_account *account; /* of the key that it has shown; NULL: nobody asks for keys */
     uint32_t faults;
     uint32_t flooded; /* frames beyond its rate */
     float credit;     /* frames it may send now */

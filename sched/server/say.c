@@ -175,9 +175,28 @@ static bool may_wait(const struct se_slot *slot, uint64_t now_ns)
 }
 
 /* A round that the server made itself says nothing of what trees are worth. */
+static void charge_answer(struct se_account *account, const struct se_slot *slot, uint64_t share)
+{
+    const uint32_t drafted = slot->n - 1;
+    se_account_spend(account, slot->n_path);
+    se_account_add(account, SE_ACCOUNT_ROUNDS, 1);
+    se_account_add(account, SE_ACCOUNT_DRAFTED, drafted);
+    se_account_add(account, SE_ACCOUNT_ACCEPTED, slot->n_path - 1);
+    if (slot->pushed)
+        return;
+    se_account_observe(account, SE_HISTOGRAM_VERIFY, slot->n_path);
+    if (drafted > 0)
+        se_account_observe(account, SE_HISTOGRAM_SHARE, share);
+}
+
 static void count_answer(struct se_server *s, const struct se_slot *slot)
 {
+    struct se_account *account = se_server_session(s, slot->session)->account;
     const uint64_t drafted = slot->n - 1, accepted = slot->n_path - 1;
+    /* Rounded up: what is a little above a bound must not fall below it. */
+    const uint64_t share = drafted > 0 ? (accepted * 1000000 + drafted - 1) / drafted : 0;
+    if (account)
+        charge_answer(account, slot, share);
     se_server_count(s, SE_COUNT_ROUNDS, 1);
     se_server_count(s, SE_COUNT_TOKENS, slot->n_path);
     se_server_count(s, SE_COUNT_DRAFTED, drafted);
@@ -186,8 +205,16 @@ static void count_answer(struct se_server *s, const struct se_slot *slot)
     if (slot->pushed)
         return;
     se_server_observe(s, SE_HISTOGRAM_VERIFY, slot->n_path);
-    if (drafted > 0) /* rounded up: what is a little above a bound must not fall below it */
-        se_server_observe(s, SE_HISTOGRAM_SHARE, (accepted * 1000000 + drafted - 1) / drafted);
+    if (drafted > 0)
+        se_server_observe(s, SE_HISTOGRAM_SHARE, share);
+}
+
+/* A text that the server writes on by itself ends where its key has had enough; its edge then asks,
+ * and is told so. */
+static bool may_push(const struct se_server *s, const struct se_session *session, uint64_t now_ns)
+{
+    return session->ahead > 0 && session->peer != 0 && !s->draining && session->n < s->context &&
+           (!session->account || se_account_wait_ms(session->account, now_ns) == 0);
 }
 
 /* False: there is no room to send it now. */
@@ -219,7 +246,7 @@ static bool answer(struct se_server *s, uint32_t at, uint64_t now_ns)
     se_slot_unlink(&p->slots, &p->slots.done, at);
     session->slot = SE_SLOT_NONE;
     se_pipeline_answered(p, slot->session, now_ns);
-    if (session->ahead > 0 && session->peer != 0 && !s->draining && session->n < s->context)
+    if (may_push(s, session, now_ns))
         push_on(s, at, now_ns);
     else
         se_slot_release(&p->slots, at);

@@ -59,6 +59,8 @@ static void gauges(struct se_server *s)
     struct se_stat *stat = s->o.stat;
     if (!stat)
         return;
+    for (uint32_t i = 0; s->o.guard && i < SE_GUARD_REFUSALS; i++)
+        se_stat_set(stat, SE_COUNT_KEY_UNKNOWN + i, s->o.guard->refused[i]);
     se_stat_set(stat, SE_COUNT_PEERS, s->peers.n);
     se_stat_set(stat, SE_COUNT_SESSIONS, s->sessions.n);
     se_stat_set(stat, SE_COUNT_PARKED, s->sessions.parked);
@@ -84,6 +86,8 @@ int se_server_new(struct se_server **out, const struct se_server_options *option
     s->parent = se_mem_new(SE_WIRE_NODES_MAX, sizeof *s->parent);
     s->token = se_mem_new(SE_WIRE_IDS_MAX, sizeof *s->token);
     r = s->parent && s->token ? 0 : -ENOMEM;
+    if (r == 0 && options->guard)
+        r = se_accounts_init(&s->accounts, options->secret[1]);
     if (r == 0)
         r = se_sessions_init(&s->sessions, options->max_sessions, options->secret);
     if (r == 0)
@@ -121,6 +125,7 @@ void se_server_free(struct se_server *s)
     se_pipeline_fini(&s->pipeline);
     se_sessions_fini(&s->sessions);
     se_peers_fini(&s->peers);
+    se_accounts_fini(&s->accounts);
     se_mem_free(s->parent);
     se_mem_free(s->token);
     se_mem_free(s);

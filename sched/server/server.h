@@ -20,7 +20,10 @@
 #include "sched/server/stepper.h"
 #include "transport/link.h"
 
+struct se_accounts;
 struct se_board;
+struct se_guard;
+struct se_keyring;
 struct se_server;
 
 /* What may change while it runs. */
@@ -82,6 +85,7 @@ struct se_server_options {
     struct se_pace pace;    /* step times measured beforehand, or SE_PACE_NULL */
     struct se_stat *stat;   /* of se_counter_labels (counter.h), or NULL */
     struct se_board *board; /* of as many sessions (board.h), or NULL: nobody looks in */
+    struct se_guard *guard; /* of the link, which asks for keys; or NULL */
     struct se_server_watch watch;
 };
 
@@ -108,6 +112,12 @@ int se_server_run(struct se_server *server, struct se_idle_options idle,
 
 /* 0, or -EINVAL with nothing changed. */
 int se_server_set_live(struct se_server *server, const struct se_server_live *live);
+
+/* Another list of who may come, which stays until the next one: it is the guard's from now on. Who
+ * may not come any more is told, and its sessions are closed. */
+void se_server_set_keys(struct se_server *server, const struct se_keyring *ring);
+/* What each key has had; any thread may read it as long as there is a server. NULL: no keys. */
+const struct se_accounts *se_server_accounts(const struct se_server *server);
 
 /* Leaves in good order: no new sessions; edges are told; what is under way is finished. */
 void se_server_drain(struct se_server *server);

@@ -102,6 +102,16 @@ void se_session_close(struct se_sessions *all, uint32_t at)
     session->id = 0;
     session->next = all->first_free;
     all->first_free = at;
+    se_session_charge(session, NULL);
+}
+
+void se_session_charge(struct se_session *session, struct se_account *account)
+{
+    if (session->account)
+        se_account_session(session->account, -1);
+    session->account = account;
+    if (account)
+        se_account_session(account, 1);
 }
 
 uint32_t se_session_find(const struct se_sessions *all, uint64_t id)

@@ -19,6 +19,7 @@
 #include "runtime/base/map.h"
 #include "runtime/model/kv.h"
 #include "runtime/model/sample.h"
+#include "sched/server/account.h"
 #include "sched/server/board.h"
 #include "transport/link.h"
 #include "transport/wire.h"
@@ -28,11 +29,12 @@
 struct se_session {
     uint64_t id; /* 0: free */
     uint64_t token[2];
-    uint64_t nonce;      /* of the HELLO or RESUME that was answered last */
-    se_link_peer peer;   /* 0: parked */
-    uint64_t heard_ns;   /* its edge's last frame; parked: since when */
-    uint32_t next, prev; /* of one edge; free: the next free one */
-    bool closing;        /* over as soon as no job has it */
+    uint64_t nonce;             /* of the HELLO or RESUME that was answered last */
+    se_link_peer peer;          /* 0: parked */
+    struct se_account *account; /* whose it is; NULL: nobody asks for keys */
+    uint64_t heard_ns;          /* its edge's last frame; parked: since when */
+    uint32_t next, prev;        /* of one edge; free: the next free one */
+    bool closing;               /* over as soon as no job has it */
     struct se_sampling sampling;
 
     uint32_t *text; /* ids before the root */
@@ -88,6 +90,8 @@ void se_sessions_fini(struct se_sessions *all);
 /* A new session, parked, or SE_SESSION_NONE: no memory, or no place. */
 uint32_t se_session_open(struct se_sessions *all, uint64_t nonce);
 void se_session_close(struct se_sessions *all, uint32_t at);
+/* Whose it is from now on. */
+void se_session_charge(struct se_session *session, struct se_account *account);
 uint32_t se_session_find(const struct se_sessions *all, uint64_t id);
 uint32_t se_session_find_nonce(const struct se_sessions *all, uint64_t nonce);
 /* The nonce of a RESUME; a repeat of it finds the session. 0 or -ENOMEM. */

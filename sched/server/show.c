@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a server shows of its sessions. Whatever changes one touches it, and at the end of a round of
  * duty, when all that somebody waits for has left, those that were touched are written. */
+#include <string.h>
+
 #include "sched/server/parts.h"
+
+_Static_assert((int)SE_BOARD_KEY_B == (int)SE_KEYRING_NAME_B, "a key's name fits");
 
 /* A mean over some eight rounds; the first counts in full. */
 static void mean(float *of, float value, uint64_t rounds)
@@ -88,6 +92,7 @@ static void show(struct se_server *s, uint32_t at)
         return;
     }
     row->peer = session->peer;
+    memcpy(row->key, se_keys_name(session->account), strlen(se_keys_name(session->account)) + 1);
     row->heard_ns = session->heard_ns;
     row->state = (uint32_t)state_of(s, session);
     row->text = session->n;

@@ -82,6 +82,50 @@ static void test_rows_and_rounds(void **state)
     se_board_free(NULL);
 }
 
+/* In parts of any size, as they go over a link. */
+static size_t image_of(const struct se_board *board, unsigned char *image, size_t room_b)
+{
+    const size_t size_b = se_board_image_size(board);
+    size_t have = 0;
+    while (have < size_b) {
+        const size_t n = se_board_image(board, size_b, have, image + have, room_b);
+        if (n == 0)
+            break;
+        have += n;
+    }
+    assert_int_equal(have, size_b);
+    return size_b;
+}
+
+static void test_images(void **state)
+{
+    static unsigned char image[1 << 16];
+    struct se_board *writer = NULL, *copy = NULL;
+    struct se_board_row row = { .number = 7, .tokens = 9, .key = "alice" }, got;
+    struct se_board_round round[SE_BOARD_ROUNDS], one = round_of(4);
+    uint32_t n = 0;
+    assert_int_equal(se_board_create(&writer, name, *state, &facts), 0);
+    const size_t empty_b = se_board_image_size(writer);
+    se_board_put(writer, 1, &row, &one);
+    for (size_t room_b = empty_b; room_b < sizeof image; room_b = room_b * 5 / 3) {
+        const size_t size_b = image_of(writer, image, room_b);
+        assert_true(size_b > empty_b);
+        assert_int_equal(se_board_open_image(&copy, image, size_b, "there", *state), 0);
+        assert_int_equal(se_board_rows(copy), 2); /* up to the last that is taken */
+        assert_string_equal(se_board_facts(copy)->model, "tales");
+        assert_false(se_board_get(copy, 0, &got, round, &n));
+        assert_true(se_board_get(copy, 1, &got, round, &n));
+        assert_memory_equal(&got, &row, sizeof row);
+        assert_int_equal(n, 1);
+        assert_memory_equal(&round[0], &one, sizeof one);
+        se_board_free(copy);
+        for (size_t cut = 0; cut < size_b; cut += cut < 1000 ? 1 : 97)
+            assert_int_equal(se_board_open_image(&copy, image, cut, "there", *state), -EPROTO);
+    }
+    assert_int_equal(se_board_image(writer, se_board_image_size(writer), 1, image, 4096), 0);
+    se_board_free(writer);
+}
+
 /* What a killed server left is replaced, and is nobody's before that. */
 static void test_left_behind(void **state)
 {
@@ -120,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rows_and_rounds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_images, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_left_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_board, set_up, tear_down),
     };

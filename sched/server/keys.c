@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may come, with which key. The link asks for keys and turns away who has none; here each key
+ * gets its account, and a list that has changed is put in force. */
+#include "runtime/base/clock.h"
+#include "sched/server/parts.h"
+
+_Static_assert(SE_COUNT_KEY_ADMIN - SE_COUNT_KEY_UNKNOWN == (int)SE_GUARD_ADMIN &&
+                   (int)SE_GUARD_REFUSALS == (int)SE_GUARD_ADMIN + 1,
+               "a counter for each reason");
+
+const char *se_keys_name(const struct se_account *account) { return account ? account->name : ""; }
+
+/* Whether whoever has this key may be here. */
+static const struct se_keyring_entry *allowed(const struct se_server *s, const struct se_key *key)
+{
+    const struct se_keyring_entry *entry = key ? se_keyring_find(s->o.guard->ring, key) : NULL;
+    return entry && !entry->revoked ? entry : NULL;
+}
+
+bool se_keys_joined(struct se_server *s, uint32_t number, uint64_t now_ns)
+{
+    if (!s->o.guard)
+        return true;
+    struct se_peer *peer = &s->peers.peer[number];
+    const struct se_keyring_entry *entry = allowed(s, se_link_key(s->o.link, peer->handle));
+    peer->account = entry ? se_account_of(&s->accounts, entry) : NULL;
+    if (peer->account)
+        return true;
+    se_desk_part(s, peer->handle, now_ns, entry ? "no memory for another key" : "no such key");
+    return false;
+}
+
+/* Those whose key is still good go on, with what it allows now. */
+static void look_again_at_peer(struct se_server *s, uint32_t number, uint64_t now_ns)
+{
+    struct se_peer *peer = &s->peers.peer[number];
+    if (peer->handle == 0)
+        return;
+    const struct se_key *key = se_link_key(s->o.link, peer->handle);
+    const struct se_keyring_entry *entry = allowed(s, key);
+    peer->account = entry ? se_account_of(&s->accounts, entry) : NULL;
+    if (peer->account)
+        return;
+    se_guard_refuse(s->o.guard, SE_GUARD_REVOKED, key,
+                    key ? se_keyring_find(s->o.guard->ring, key) : NULL);
+    se_desk_part(s, peer->handle, now_ns, "this key was revoked");
+}
+
+/* Those of a name that is gone, whose edges are gone too or go by another name now: these open
+ * another, and bring the text again. */
+static void look_again_at_session(struct se_server *s, uint32_t at)
+{
+    struct se_session *session = se_server_session(s, at);
+    if (session->id == 0 || session->closing || !session->account || session->account->allowed)
+        return;
+    se_desk_attach(s, at, 0, session->heard_ns);
+    se_pipeline_close(&s->pipeline, at);
+}
+
+void se_server_set_keys(struct se_server *s, const struct se_keyring *ring)
+{
+    uint64_t now_ns = se_clock_read(&s->o.clock);
+    if (!s->o.guard)
+        return;
+    s->o.guard->ring = ring;
+    se_accounts_renew(&s->accounts, ring);
+    for (uint32_t i = 0; i < s->peers.used; i++)
+        look_again_at_peer(s, i, now_ns);
+    for (uint32_t i = 0; i < s->sessions.used; i++)
+        look_again_at_session(s, i);
+}
+
+const struct se_accounts *se_server_accounts(const struct se_server *s)
+{
+    return s->o.guard ? &s->accounts : NULL;
+}
