@@ -330,6 +330,38 @@ out:
     return r;
 }
 
+size_t se_stat_image_size(const struct se_stat *stat) { return stat->size_b; }
+
+void se_stat_image(const struct se_stat *stat, void *image)
+{
+    const size_t fixed_b = page_size(stat->n) - stat->n * sizeof(struct cell);
+    memcpy(image, stat->header, fixed_b);
+    for (uint32_t i = 0; i < stat->n; i++) {
+        const uint64_t line[LINE_B / sizeof(uint64_t)] = { se_stat_get(stat, i) };
+        memcpy((char *)image + fixed_b + i * sizeof line, line, sizeof line);
+    }
+}
+
+int se_stat_open_image(struct se_stat **out, const void *image, size_t size_b, const char *from)
+{
+    if (size_b < sizeof(struct header) || size_b > page_size(SE_STAT_MAX))
+        return se_fail(-EPROTO, "%s: no page of counters", from);
+    struct se_stat *stat = new_stat();
+    if (!stat)
+        return se_trace(-ENOMEM);
+    int r = map(stat, -1, size_b, true);
+    if (r == 0) {
+        memcpy(stat->header, image, size_b);
+        r = check_page(stat, from);
+    }
+    if (r < 0) {
+        se_stat_free(stat);
+        return se_trace(r);
+    }
+    *out = stat;
+    return 0;
+}
+
 void se_stat_free(struct se_stat *stat)
 {
     if (!stat)

@@ -31,6 +31,12 @@ int se_stat_create(struct se_stat **out, const char *name, const struct se_stat_
                    uint32_t n);
 /* Maps an existing page for reading. -EPROTO when it is not one of ours or is damaged. */
 int se_stat_open(struct se_stat **out, const char *name);
+/* A page as it is now, for somebody who cannot map it: its size, and its bytes. */
+size_t se_stat_image_size(const struct se_stat *stat);
+void se_stat_image(const struct se_stat *stat, void *image);
+/* A copy of such bytes, for reading; it has no writer that could live. -EPROTO as with open; from: who
+ * sent them, for the words. */
+int se_stat_open_image(struct se_stat **out, const void *image, size_t size_b, const char *from);
 /* Unmaps; the creator also removes the name. NULL is fine. */
 void se_stat_free(struct se_stat *stat);
 

@@ -61,6 +61,33 @@ static void assert_tables_equal(const struct se_stat *stat)
     }
 }
 
+/* As it goes over a link: the copy stays as it was, and any byte of its tables that is another is
+ * noticed. */
+static void test_images(void **state)
+{
+    unsigned char image[PAGE_B];
+    struct se_stat *writer = create(), *copy = NULL;
+    (void)state;
+    se_stat_add(writer, TOKENS, 41);
+    assert_int_equal(se_stat_image_size(writer), PAGE_B);
+    se_stat_image(writer, image);
+    se_stat_add(writer, TOKENS, 1);
+    assert_int_equal(se_stat_open_image(&copy, image, sizeof image, "there"), 0);
+    assert_tables_equal(copy);
+    assert_int_equal(se_stat_get(copy, TOKENS), 41);
+    assert_int_equal(se_stat_writer(copy, NULL), getpid());
+    assert_false(se_stat_is_live(copy));
+    se_stat_free(copy);
+    for (size_t i = 0; i < HEADER_B + N_LABELS * 64; i++) {
+        image[i] ^= 4;
+        assert_int_equal(se_stat_open_image(&copy, image, sizeof image, "there"), -EPROTO);
+        image[i] ^= 4;
+    }
+    for (size_t len = 0; len < sizeof image; len++)
+        assert_int_equal(se_stat_open_image(&copy, image, len, "there"), -EPROTO);
+    se_stat_free(writer);
+}
+
 static void test_anonymous(void **state)
 {
     (void)state;
@@ -298,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_anonymous),
+        cmocka_unit_test_setup_teardown(test_images, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reader, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_survives_and_is_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_living_writer, set_up, tear_down),
