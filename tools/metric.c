@@ -7,7 +7,10 @@
 
 #include "runtime/text/utf8.h"
 
-enum { NS = 9, PPM = 6, DIGITS_B = 32 };
+enum { NS = 9, PPM = 6, DIGITS_B = 32, BUCKETS_MAX = 32 };
+_Static_assert(SE_BOUNDS_N(SE_BOUNDS_STEP_NS) < BUCKETS_MAX &&
+                   SE_BOUNDS_N(SE_BOUNDS_QUEUE_NS) < BUCKETS_MAX,
+               "room for the buckets");
 
 const struct se_metric se_metrics[] = {
     { SE_COUNT_FRAMES_IN, "received_frames_total", 0, "Messages from edges." },
@@ -53,6 +56,18 @@ const struct se_metric se_metrics[] = {
       "Messages about another edge's session, or with a wrong token." },
     { SE_COUNT_FLOODED, "flooded_frames_total", 0, "Messages beyond an edge's rate, not read." },
     { SE_COUNT_CUT, "peers_cut_total", 0, "Edges cut off for their faults." },
+    { SE_COUNT_KEY_UNKNOWN, "keys_unknown_total", 0,
+      "Connections turned away: their key is not in the list." },
+    { SE_COUNT_KEY_REVOKED, "keys_revoked_total", 0,
+      "Connections turned away or ended: their key is revoked." },
+    { SE_COUNT_KEY_FORGED, "keys_forged_total", 0,
+      "Connections turned away: they did not have the key that they named." },
+    { SE_COUNT_KEY_ADMIN, "keys_not_admin_total", 0,
+      "Connections to the admin endpoint turned away: their key is no admin's." },
+    { SE_COUNT_KEY_FULL, "keys_full_total", 0,
+      "Sessions refused: their key had as many as it may." },
+    { SE_COUNT_THROTTLED, "throttled_total", 0,
+      "Rounds told to come later: their key had its tokens of this second." },
     { SE_COUNT_CYCLE_MAX_NS, "cycle_max_seconds", NS, "Longest round of the server's duty." },
 };
 const size_t se_metrics_n = sizeof se_metrics / sizeof se_metrics[0];
@@ -67,6 +82,30 @@ const struct se_metric_histogram se_metric_histograms[SE_HISTOGRAM_END] = {
     [SE_HISTOGRAM_QUEUE_NS] = { "queue_wait_seconds", NS,
                                 "Time that a round waited for its step, from its arrival." },
 };
+
+const struct se_metric_key se_metric_keys[] = {
+    { SE_ACCOUNT_SESSIONS, SE_STAT_GAUGE, "key_sessions", "Sessions that the key has open." },
+    { SE_ACCOUNT_OPENED, SE_STAT_COUNTER, "key_sessions_opened_total",
+      "Sessions that the key has opened." },
+    { SE_ACCOUNT_FULL, SE_STAT_COUNTER, "key_full_total",
+      "Sessions refused: the key had as many as it may." },
+    { SE_ACCOUNT_THROTTLED, SE_STAT_COUNTER, "key_throttled_total",
+      "Rounds told to come later: the key had its tokens of this second." },
+    { SE_ACCOUNT_ROUNDS, SE_STAT_COUNTER, "key_rounds_total", "Rounds answered, by key." },
+    { SE_ACCOUNT_TOKENS, SE_STAT_COUNTER, "key_tokens_total", "Tokens that became text, by key." },
+    { SE_ACCOUNT_DRAFTED, SE_STAT_COUNTER, "key_drafted_tokens_total",
+      "Drafted tokens that were verified, by key." },
+    { SE_ACCOUNT_ACCEPTED, SE_STAT_COUNTER, "key_accepted_tokens_total",
+      "Drafted tokens that became text, by key." },
+};
+const size_t se_metric_keys_n = sizeof se_metric_keys / sizeof se_metric_keys[0];
+
+const struct se_metric_key_histogram se_metric_key_histograms[] = {
+    { SE_HISTOGRAM_VERIFY, "key_verify_tokens" },
+    { SE_HISTOGRAM_SHARE, "key_verify_accepted_ratio" },
+};
+const size_t se_metric_key_histograms_n =
+    sizeof se_metric_key_histograms / sizeof se_metric_key_histograms[0];
 
 /* ---- numbers and lines */
 
@@ -90,11 +129,10 @@ static void write_head(FILE *to, const char *name, const char *type, const char 
     fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* What belongs to one user of many, once there are keys, has its label key="..." here, behind
- * the name; the counters are then those of the key, and the row says which of them it is. */
+static const char *const type[] = { [SE_STAT_COUNTER] = "counter", [SE_STAT_GAUGE] = "gauge" };
+
 static void write_one(FILE *to, const struct se_metric *metric, const struct se_stat *stat)
 {
-    static const char *const type[] = { [SE_STAT_COUNTER] = "counter", [SE_STAT_GAUGE] = "gauge" };
     char name[96], digits[DIGITS_B];
     snprintf(name, sizeof name, SE_METRIC_PREFIX "%s", metric->name);
     write_head(to, name, type[se_counter_labels[metric->counter].kind], metric->help);
@@ -102,26 +140,81 @@ static void write_one(FILE *to, const struct se_metric *metric, const struct se_
             number(digits, se_stat_get(stat, metric->counter), metric->decimals));
 }
 
-/* The count is what the buckets come to, so that the last of them and it are always the same,
- * whatever the server adds meanwhile. */
+/* What a distribution has counted, of all or of one key. */
+struct counted {
+    uint64_t sum, bucket[BUCKETS_MAX];
+};
+
+/* key: "" or key="NAME". The count is what the buckets come to, so that the last of them and it
+ * are always the same, whatever the server adds meanwhile. */
+static void write_buckets(FILE *to, const char *name, enum se_histogram which, const char *key,
+                          const struct counted *of)
+{
+    const struct se_histogram_shape *shape = &se_histograms[which];
+    const unsigned decimals = se_metric_histograms[which].decimals;
+    const char *left = *key ? "{" : "", *right = *key ? "}" : "", *comma = *key ? "," : "";
+    char digits[DIGITS_B];
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < shape->n; i++) {
+        count += of->bucket[i];
+        fprintf(to, "%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", name, key, comma,
+                number(digits, shape->bound[i], decimals), count);
+    }
+    count += of->bucket[shape->n];
+    fprintf(to, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, key, comma, count);
+    fprintf(to, "%s_sum%s%s%s %s\n", name, left, key, right, number(digits, of->sum, decimals));
+    fprintf(to, "%s_count%s%s%s %" PRIu64 "\n", name, left, key, right, count);
+}
+
 static void write_histogram(FILE *to, enum se_histogram which, const struct se_stat *stat)
 {
-    const struct se_metric_histogram *metric = &se_metric_histograms[which];
     const struct se_histogram_shape *shape = &se_histograms[which];
-    char name[96], digits[DIGITS_B];
-    uint64_t count = 0;
+    struct counted of = { .sum = se_stat_get(stat, shape->sum) };
+    char name[96];
+    for (uint32_t i = 0; i <= shape->n; i++)
+        of.bucket[i] = se_stat_get(stat, shape->first + i);
+    snprintf(name, sizeof name, SE_METRIC_PREFIX "%s", se_metric_histograms[which].name);
+    write_head(to, name, "histogram", se_metric_histograms[which].help);
+    write_buckets(to, name, which, "", &of);
+}
+
+/* ---- keys: their names are letters, digits and a few signs, which need no care */
+
+static void write_key_counts(FILE *to, const struct se_metric_key *metric,
+                             const struct se_accounts *all, uint32_t n)
+{
+    char name[96];
     snprintf(name, sizeof name, SE_METRIC_PREFIX "%s", metric->name);
-    write_head(to, name, "histogram", metric->help);
-    for (uint32_t i = 0; i < shape->n; i++) {
-        count += se_stat_get(stat, shape->first + i);
-        fprintf(to, "%s_bucket{le=\"%s\"} %" PRIu64 "\n", name,
-                number(digits, shape->bound[i], metric->decimals), count);
+    write_head(to, name, type[metric->kind], metric->help);
+    for (uint32_t i = 0; i < n; i++)
+        fprintf(to, "%s{key=\"%s\"} %" PRIu64 "\n", name, all->of[i]->name,
+                se_account_get(all->of[i], metric->count));
+}
+
+static void write_key_histogram(FILE *to, const struct se_metric_key_histogram *metric,
+                                const struct se_accounts *all, uint32_t n)
+{
+    const enum se_account_count first = se_account_first(metric->which);
+    char name[96], key[SE_KEYRING_NAME_B + 8];
+    snprintf(name, sizeof name, SE_METRIC_PREFIX "%s", metric->name);
+    write_head(to, name, "histogram", se_metric_histograms[metric->which].help);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct se_account *account = all->of[i];
+        struct counted of = { .sum = se_account_get(account, se_account_sum(metric->which)) };
+        for (uint32_t k = 0; k <= se_histograms[metric->which].n; k++)
+            of.bucket[k] = se_account_get(account, (enum se_account_count)(first + k));
+        snprintf(key, sizeof key, "key=\"%s\"", account->name);
+        write_buckets(to, name, metric->which, key, &of);
     }
-    count += se_stat_get(stat, shape->first + shape->n);
-    fprintf(to, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, count);
-    fprintf(to, "%s_sum %s\n", name,
-            number(digits, se_stat_get(stat, shape->sum), metric->decimals));
-    fprintf(to, "%s_count %" PRIu64 "\n", name, count);
+}
+
+static void write_keys(FILE *to, const struct se_accounts *all)
+{
+    const uint32_t n = se_accounts_n(all);
+    for (size_t i = 0; n > 0 && i < se_metric_keys_n; i++)
+        write_key_counts(to, &se_metric_keys[i], all, n);
+    for (size_t i = 0; n > 0 && i < se_metric_key_histograms_n; i++)
+        write_key_histogram(to, &se_metric_key_histograms[i], all, n);
 }
 
 /* ---- what is no counter */
@@ -173,4 +266,6 @@ void se_metric_write(FILE *to, const struct se_metric_source *source)
         write_one(to, &se_metrics[i], source->stat);
     for (uint32_t i = 0; i < SE_HISTOGRAM_END; i++)
         write_histogram(to, (enum se_histogram)i, source->stat);
+    if (source->accounts)
+        write_keys(to, source->accounts);
 }
