@@ -218,6 +218,7 @@ static int open_link(struct se_host *host)
     struct se_link_options options = se_link_options(host->frames);
     if (options.peers_max < host->o.max_sessions)
         options.peers_max = host->o.max_sessions;
+    options.guard = host->o.guard;
     r = se_link_listen(&host->link, host->o.listen, &options);
     if (r < 0)
         return SE_HOST_DEAF;
@@ -246,6 +247,7 @@ static int open_server(struct se_host *host)
         .pace = f->pace,
         .stat = host->stat,
         .board = host->board,
+        .guard = host->o.guard,
         .watch = { .context = host, .step = on_step, .note = on_note },
     };
     if (getrandom(o.secret, sizeof o.secret, 0) != (ssize_t)sizeof o.secret)
@@ -373,6 +375,18 @@ void se_host_set_live(struct se_host *host, const struct se_server_live *live)
     host->o.live = *live;
     se_server_set_live(host->server, live);
 }
+
+void se_host_set_keys(struct se_host *host, const struct se_keyring *ring)
+{
+    se_server_set_keys(host->server, ring);
+}
+
+const struct se_accounts *se_host_accounts(const struct se_host *host)
+{
+    return se_server_accounts(host->server);
+}
+
+const struct se_board *se_host_board(const struct se_host *host) { return host->board; }
 
 void se_host_close(struct se_host *host)
 {

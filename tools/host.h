@@ -35,6 +35,7 @@ struct se_host_options {
     const char *stat_else; /* another, for when a process that lives has that one; or NULL */
     const char *step_log;  /* file to which each step adds a line (step_log.h), or NULL */
     struct se_server_watch watch;
+    struct se_guard *guard; /* who may come; NULL: anybody */
 };
 /* The defaults: no folder, stored weights on every processor, loop://local, 64 sessions, steps of
  * 256 rows, trees of 128 nodes, parks soon. Memory for keys and values: what all sessions need for
@@ -67,6 +68,15 @@ void se_host_wake(struct se_host *host);
 
 /* The running thread, or when there is none. */
 void se_host_set_live(struct se_host *host, const struct se_server_live *live);
+
+/* The running thread, or when there is none: another list of who may come, as
+ * se_server_set_keys() has it. */
+void se_host_set_keys(struct se_host *host, const struct se_keyring *ring);
+
+/* What each key has had, or NULL; what se-top shows of sessions, or NULL. Any thread may read them,
+ * from listen to close. */
+const struct se_accounts *se_host_accounts(const struct se_host *host);
+const struct se_board *se_host_board(const struct se_host *host);
 
 /* At any moment but in run; nothing is left behind. NULL is fine. */
 void se_host_close(struct se_host *host);

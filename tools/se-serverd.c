@@ -29,8 +29,14 @@ const struct se_conf_row se_serverd_rows[] = {
     { "listen", 'l', SE_CONF_TEXT, AT(listen), "tcp://127.0.0.1:7077", 0, 0, "URL[,URL]",
       "where edges find it: tcp://HOST:PORT (* for every address of this machine), ipc:///PATH, "
       "shm:///PATH, rdma://HOST:PORT; several with commas between" },
+    { "keys", 'k', SE_CONF_TEXT, AT(keys), NULL, 0, 0, "FILE",
+      "list of the keys that may come and of what each may have, see specedge-keys(5); it is read "
+      "again on SIGHUP; without it anybody may come who reaches the server" },
+    { "key", 0, SE_CONF_TEXT, AT(key), NULL, 0, 0, "FILE",
+      "the server's own secret key, made by se-key new; with --keys" },
     { "insecure", 0, SE_CONF_FLAG, AT(insecure), NULL, 0, 0, NULL,
-      "listen where other machines can reach it, though anybody there may connect and read along" },
+      "without --keys: listen where other machines can reach it, though anybody there may connect "
+      "and read along" },
     SE_RIG_OPTION_ROWS(struct se_serverd_settings, rig),
     { "context", 0, SE_CONF_UINT, AT(context), "0", 0, 2147483647.0, "N",
       "tokens that a text may come to; 0: as many as the model can" },
@@ -69,6 +75,10 @@ const struct se_conf_row se_serverd_rows[] = {
       "page of counters in /dev/shm; se-serverd if not given, with the process id behind it if "
       "that "
       "one is taken; \"\": none" },
+    { "admin", 0, SE_CONF_TEXT, AT(admin), "auto", 0, 0, "URL",
+      "where se-top --server looks at counters and sessions: ipc:///PATH, which the file's owner "
+      "and group may use, or tcp://HOST:PORT, which keys that are called admin may use; auto: "
+      "ipc:// in the service's runtime directory, none without one; \"\": none" },
     { "metrics", 0, SE_CONF_TEXT, AT(metrics), NULL, 0, 0, "HOST:PORT",
       "what is counted, for Prometheus: http://HOST:PORT/metrics, and /healthz; :PORT for this "
       "machine alone, PORT 0 for one that is free" },
@@ -106,6 +116,33 @@ void se_serverd_log_level(const struct se_serverd_live *live)
         se_log_set_level((enum se_log_level)(live->log_level - ERRORS));
 }
 
+static bool is_set(const char *text) { return text && *text; }
+
+static int check_doors(const struct se_serverd_settings *s)
+{
+    int len = 0;
+    char buffer[256];
+    if (is_set(s->keys) != is_set(s->key))
+        return se_fail(
+            -EINVAL,
+            is_set(s->keys)
+                ? "--keys %s: and the server's own key? Make one with \"se-key new FILE\", "
+                  "and say --key FILE"
+                : "--key %s: and who may come? Write their keys into a list, see "
+                  "specedge-keys(5), and say --keys FILE",
+            is_set(s->keys) ? s->keys : s->key);
+    const char *url = se_admin_url(s->admin, buffer, sizeof buffer);
+    int r = url ? se_admin_check(url) : 0;
+    if (r < 0)
+        return se_fail(-EINVAL, "--admin: %s", se_err_text());
+    if (url && se_address_open(url, &len) && !is_set(s->keys))
+        return se_fail(-EINVAL,
+                       "--admin: other machines can reach %s: that wants --keys, for it is open to "
+                       "admins alone",
+                       url);
+    return 0;
+}
+
 int se_serverd_settings_check(const struct se_serverd_settings *s)
 {
     int len = 0;
@@ -128,13 +165,30 @@ int se_serverd_settings_check(const struct se_serverd_settings *s)
     r = s->metrics && *s->metrics ? se_exporter_check(s->metrics) : 0;
     if (r < 0)
         return se_fail(-EINVAL, "--metrics: %s", se_err_text());
+    r = check_doors(s);
+    if (r < 0)
+        return se_trace(r);
     const char *open = se_address_open(s->listen, &len);
-    if (open && !s->insecure)
-        return se_fail(-EINVAL,
-                       "--listen: other machines can reach %.*s, and anybody there may connect and "
-                       "read along: say --insecure if that is all right",
-                       len, open);
+    if (open && !s->insecure && !is_set(s->keys))
+        return se_fail(
+            -EINVAL,
+            "--listen: other machines can reach %.*s, and anybody there may connect and "
+            "read along: say who may with --keys FILE, or --insecure if that is all right",
+            len, open);
     return 0;
+}
+
+/* The keys are read as for serving. */
+static int check_keys(const struct se_serverd_settings *s)
+{
+    struct se_door door = { .ring = NULL };
+    if (!is_set(s->keys))
+        return 0;
+    int r = se_door_open(&door, s->key, s->keys, false);
+    if (r == 0)
+        printf("%s: %" PRIu32 " keys\n", s->keys, se_keyring_n(door.ring));
+    se_door_close(&door);
+    return r;
 }
 
 /* As far as headers tell: nothing is converted and nothing listens. */
@@ -174,7 +228,9 @@ static int run(const void *values, char **argument)
     if (se_serverd_settings_check(s) < 0)
         return SE_OUTCOME_USAGE;
     se_serverd_log_level(&s->live);
-    return s->check ? check_model(s) : se_serverd_serve(s);
+    if (s->check)
+        return check_keys(s) < 0 ? SE_SERVERD_KEYS : check_model(s);
+    return se_serverd_serve(s);
 }
 
 static void note(void *context, const char *file, int line, const char *key, const char *text)
@@ -203,6 +259,7 @@ static const struct se_verb *const verbs[] = { &verb };
 static const struct se_program_end ends[] = {
     { SE_SERVERD_DEAF, 3 },
     { SE_SERVERD_MODEL, 4 },
+    { SE_SERVERD_KEYS, 5 },
 };
 
 static int begin(void)

@@ -10,8 +10,10 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "tools/admin.h"
 #include "tools/interrupt.h"
 #include "tools/output.h"
+#include "tools/pass.h"
 #include "tools/program.h"
 #include "tools/se_top.h"
 #include "tools/top_column.h"
@@ -20,7 +22,7 @@ enum { TEXT_WIDTH = 200, SERVERS_MAX = 64 };
 static const uint64_t nap_ns = 200000000;
 
 struct options {
-    const char *stat, *sort, *filter;
+    const char *stat, *server, *key, *server_key, *sort, *filter;
     double delay_s;
     uint64_t looks;
     bool reverse, plain, json, once, list, no_color;
@@ -43,12 +45,13 @@ static void print_lines(const struct se_lines *lines, uint32_t first)
 static void print_text(const struct se_top_picture *p, const struct se_top_view *view,
                        struct se_lines *lines)
 {
+    char text[SE_TOP_WAITING_B];
     se_lines_begin(lines, TEXT_WIDTH, SE_LINES_HEIGHT_MAX, false);
     if (p->here)
         se_top_draw_server(lines, p);
     print_lines(lines, 0);
     if (!p->here) {
-        printf("waiting for a server named %s\n\n", p->name);
+        printf("%s\n\n", se_top_waiting(p, text));
         return;
     }
     struct se_top_view part = *view;
@@ -172,7 +175,8 @@ static int print_looks(const struct options *o, struct se_top_look *look, struct
         r = se_output_flush();
     }
     if (r == 0 && !p->here)
-        r = se_fail(-ENOENT, "there is no server named %s", p->name);
+        r = se_fail(-ENOENT, "there is no server %s%s%s%s", o->server ? "at " : "named ", p->name,
+                    *p->trouble ? ": " : "", p->trouble);
     return r;
 }
 
@@ -196,16 +200,21 @@ static bool wants_color(const struct options *o)
 static int look_at(const struct options *o, struct se_top_view *view)
 {
     struct se_top_look *look = NULL;
+    struct se_guard pass, *guard = NULL;
     struct se_top_picture *picture = se_mem_zero(1, sizeof *picture);
     struct se_lines *lines = se_mem_zero(1, sizeof *lines);
     int r = picture && lines ? 0 : -ENOMEM;
+    if (r == 0 && o->server)
+        r = se_pass_open(&guard, &pass, o->key, o->server_key);
     if (r == 0)
-        r = se_top_look_new(&look, o->stat);
+        r = o->server ? se_top_look_new_remote(&look, o->server, guard)
+                      : se_top_look_new(&look, o->stat);
     if (r == 0 && (o->plain || o->json))
         r = print_looks(o, look, picture, view, lines);
     else if (r == 0)
         r = se_top_screen(look, picture, view, (uint64_t)(o->delay_s * 1e9), wants_color(o));
     se_top_look_free(look);
+    se_pass_close(guard);
     se_mem_free(picture);
     se_mem_free(lines);
     return r < 0 ? se_trace(r) : r;
@@ -221,6 +230,14 @@ static int run(const void *values, char **argument)
     int column = se_top_column_find(o->sort);
     if (column < 0)
         return se_usage("--sort: %s", se_err_text());
+    if (o->server && o->stat)
+        return se_usage("--server or --stat: not both");
+    if (!o->server && (o->key || o->server_key))
+        return se_usage("--key and --server-key are for --server");
+    if (o->server && se_admin_check(o->server) < 0)
+        return se_usage("--server: %s", se_err_text());
+    if (se_pass_check(o->key, o->server_key) < 0)
+        return se_usage("%s", se_err_text());
     if (o->stat && !*o->stat)
         return se_usage("--stat: a page has a name; --list tells those that there are");
     if (!o->plain && !o->json && isatty(STDOUT_FILENO) != 1)
@@ -235,6 +252,10 @@ static const struct se_conf_row rows[] = {
     { "stat", 's', SE_CONF_TEXT, AT(stat), NULL, 0, 0, "NAME",
       "the server whose page has this name, as its own --stat says; if not given: se-serverd, or "
       "else the first that there is" },
+    { "server", 0, SE_CONF_TEXT, AT(server), NULL, 0, 0, "URL",
+      "a server's admin endpoint instead, also one of another machine: ipc:///PATH, "
+      "tcp://HOST:PORT" },
+    SE_PASS_ROWS(struct options, key, server_key),
     { "list", 'l', SE_CONF_FLAG, AT(list), NULL, 0, 0, NULL,
       "print the names of the servers that run on this machine, and leave" },
     { "delay", 'd', SE_CONF_REAL, AT(delay_s), "1", 0.05, 3600, "SECONDS", "between two looks" },
@@ -242,7 +263,7 @@ static const struct se_conf_row rows[] = {
       "column that sessions are ordered by" },
     { "reverse", 'r', SE_CONF_FLAG, AT(reverse), NULL, 0, 0, NULL, "the other way round" },
     { "filter", 'f', SE_CONF_TEXT, AT(filter), NULL, 0, 0, "TEXT",
-      "show sessions whose number, edge, state or draft has this in it" },
+      "show sessions whose number, edge, key, state or draft has this in it" },
     { "batch", 'b', SE_CONF_FLAG, AT(plain), NULL, 0, 0, NULL,
       "print text, look after look, instead of a screen" },
     { "json", 'j', SE_CONF_FLAG, AT(json), NULL, 0, 0, NULL, "print a line of JSON for each look" },
@@ -257,9 +278,10 @@ static struct options chosen;
 
 static const struct se_verb verb = {
     .summary = "shows what a server and its sessions are doing",
-    .more =
-        "Reads what se-serverd on this machine writes into shared memory, and costs it nothing.\n"
-        "On the screen: q leaves, h tells the keys and the columns.",
+    .more = "Reads what se-serverd on this machine writes into shared memory, and costs it "
+            "nothing; or\n"
+            "asks the admin endpoint of one.\n"
+            "On the screen: q leaves, h tells the keys and the columns.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof rows[0],
     .values = &chosen,

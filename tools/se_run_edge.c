@@ -33,6 +33,7 @@ static int new_edge(struct se_run_edge *e, const struct se_sampling *sampling)
 static int new_link(struct se_run_edge *e)
 {
     struct se_link_options options = se_link_options(e->frames);
+    options.guard = e->guard;
     int r = se_link_connect(&e->link, se_run_server_url(e->server), &options);
     if (r == 0)
         r = se_run_faults_wrap(&e->link, e->frames);
@@ -60,6 +61,8 @@ int se_run_edge_open(struct se_run_edge *e, const struct se_run_options *o,
     if (r == 0)
         r = se_frames_new(&e->frames, FRAMES, SE_WIRE_FRAME_MAX);
     if (r == 0)
+        r = se_pass_open(&e->guard, &e->pass, o->key, o->server_key);
+    if (r == 0)
         r = se_run_server_open(&e->server, o);
     if (r == 0) /* before the draft is loaded: what is wrong with a URL is known at once */
         r = new_link(e);
@@ -86,5 +89,6 @@ void se_run_edge_close(struct se_run_edge *e)
     se_run_drafter_close(&e->drafter);
     se_run_server_close(e->server);
     se_frames_free(e->frames);
+    se_pass_close(e->guard);
     *e = SE_RUN_EDGE_NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "runtime/model/sample.h"
 #include "sched/edge/edge.h"
+#include "tools/pass.h"
 #include "tools/se_run_drafter.h"
 #include "tools/se_run_options.h"
 #include "tools/se_run_server.h"
@@ -19,6 +20,7 @@ struct se_run_edge {
     struct se_run_server *server;
     struct se_run_drafter drafter;
     struct se_frames *frames;
+    struct se_guard pass, *guard; /* guard: NULL, or the pass */
     struct se_link *link;
     struct se_edge *edge;
 };

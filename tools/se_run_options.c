@@ -6,6 +6,7 @@
 #include "runtime/base/err.h"
 #include "runtime/text/chat.h"
 #include "tools/outcome.h"
+#include "tools/pass.h"
 #include "tools/rig.h"
 
 static const char ngram[] = "ngram";
@@ -27,6 +28,7 @@ const struct se_conf_row se_run_rows[] = {
 
     { "server", 0, SE_CONF_TEXT, AT(server), NULL, 0, 0, "URL",
       "where the server is: tcp://HOST:PORT, ipc:///PATH, shm:///PATH, rdma://HOST:PORT" },
+    SE_PASS_ROWS(struct se_run_options, key, server_key),
     { "local", 0, SE_CONF_FLAG, AT(local), NULL, 0, 0, NULL,
       "no server: the target runs in this process (--model)" },
     { "model", 'm', SE_CONF_TEXT, AT(model), NULL, 0, 0, "DIR",
@@ -148,8 +150,8 @@ bool se_run_options_chat(const struct se_run_options *o, enum se_run_source sour
 
 void se_run_options_tidy(struct se_run_options *o)
 {
-    const char **const name[] = { &o->server,  &o->model,  &o->tokenizer, &o->file,
-                                  &o->dataset, &o->result, &o->draft };
+    const char **const name[] = { &o->server, &o->model, &o->tokenizer, &o->file,      &o->dataset,
+                                  &o->result, &o->draft, &o->key,       &o->server_key };
     for (size_t i = 0; i < sizeof name / sizeof name[0]; i++)
         if (*name[i] && !**name[i])
             *name[i] = NULL;
@@ -159,6 +161,10 @@ static int check_target(const struct se_run_options *o)
 {
     if (o->local && o->server)
         return se_usage("--local or --server: not both");
+    if (o->local && (o->key || o->server_key))
+        return se_usage("--local asks for no key: --key and --server-key are for --server");
+    if (se_pass_check(o->key, o->server_key) < 0)
+        return se_usage("%s", se_err_text());
     if (!o->local && !o->server)
         return se_usage("where is the target? Say --server URL, or --local --model DIR");
     if (o->local && !o->model)

@@ -23,7 +23,8 @@ struct se_run_options {
     bool print_conf;
 
     /* where the target is */
-    const char *server; /* URL */
+    const char *server;           /* URL */
+    const char *key, *server_key; /* file, and text of a key; or NULL */
     bool local;
     const char *model; /* folder of the target, with local; its tokenizer in any case */
     struct se_rig_options target;

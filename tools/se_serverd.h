@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include "runtime/base/conf_file.h"
+#include "tools/admin.h"
+#include "tools/door.h"
 #include "tools/exporter.h"
 #include "tools/host.h"
 #include "tools/notify.h"
@@ -19,7 +21,8 @@
 
 enum {
     SE_SERVERD_DEAF = SE_OUTCOME_OWN, /* it cannot listen there */
-    SE_SERVERD_MODEL                  /* there is something wrong with the model */
+    SE_SERVERD_MODEL,                 /* there is something wrong with the model */
+    SE_SERVERD_KEYS                   /* or with the keys */
 };
 
 /* What may change while it serves. */
@@ -37,10 +40,12 @@ struct se_serverd_settings {
     struct se_rig_options rig;
     uint64_t context, max_sessions, kv_b, max_rows, max_nodes;
     struct se_serverd_live live;
-    int idle;             /* park, yield, spin */
-    const char *step_log; /* file, or NULL */
-    const char *stat;     /* page; NULL: chosen; "": nobody sees it */
-    const char *metrics;  /* address, or NULL or "": nowhere */
+    int idle;               /* park, yield, spin */
+    const char *step_log;   /* file, or NULL */
+    const char *stat;       /* page; NULL: chosen; "": nobody sees it */
+    const char *keys, *key; /* files: who may come, and the server's own; or NULL or "" */
+    const char *admin;      /* URL; auto; NULL or "": nowhere */
+    const char *metrics;    /* address, or NULL or "": nowhere */
     uint64_t drain_ns;
     bool insecure, check, print_conf;
 };
@@ -57,13 +62,15 @@ struct se_server_live se_serverd_live_of(const struct se_serverd_live *live);
 /* Puts the level of the log in force. */
 void se_serverd_log_level(const struct se_serverd_live *live);
 
-/* Loads, listens, serves until told to leave. 0, SE_SERVERD_DEAF, SE_SERVERD_MODEL or -errno. */
+/* Loads, listens, serves until told to leave. 0, SE_SERVERD_DEAF, _MODEL, _KEYS or -errno. */
 int se_serverd_serve(const struct se_serverd_settings *settings);
 
 /* Who is told how things are, beside the log. */
 struct se_serverd_told {
     struct se_notify notify;
     struct se_exporter *exporter; /* or NULL */
+    struct se_door *door;         /* who may come; or NULL: anybody */
+    struct se_admin *admin;       /* or NULL */
 };
 
 /* Has a host that listens run on a thread of its own, and returns when that has ended: what

@@ -31,6 +31,7 @@ static void on_note(void *context, enum se_server_note level, const char *text)
 }
 
 static struct se_host_options host_options(const struct se_serverd_settings *s,
+                                           const struct se_serverd_told *told,
                                            const char *other_page)
 {
     const struct se_idle_options idle[] = { SE_IDLE_PARK, SE_IDLE_YIELD, SE_IDLE_SPIN };
@@ -49,6 +50,7 @@ static struct se_host_options host_options(const struct se_serverd_settings *s,
     o.stat = s->stat ? (*s->stat ? s->stat : NULL) : usual_page;
     o.stat_else = s->stat ? NULL : other_page;
     o.watch.note = on_note;
+    o.guard = told->door ? &told->door->guard : NULL;
     return o;
 }
 
@@ -79,14 +81,30 @@ static void tell_model(const struct se_host_facts *f, const char *dir)
     se_log(SE_LOG_INFO, "ms of a step by rows: %s", pace_text(f, line));
 }
 
-static void tell_address(const struct se_host_facts *f)
+/* What an edge has to say to get in. */
+static void tell_way(const struct se_host_facts *f, const struct se_door *door)
 {
-    char line[LINE_B];
+    char line[LINE_B], key[SE_KEY_TEXT_B];
+    const char *url = se_address_reach(f->url, line, sizeof line);
+    if (door)
+        se_log(SE_LOG_INFO, "to use it: se-run --server %s --server-key %s --key FILE --draft DIR",
+               url, se_key_text(&door->guard.own.open, key));
+    else
+        se_log(SE_LOG_INFO, "to use it: se-run --server %s --draft DIR", url);
+}
+
+static void tell_address(const struct se_host_facts *f, const struct se_serverd_told *told)
+{
     if (f->stat)
         se_log(SE_LOG_INFO, "counters in /dev/shm/%s", f->stat);
-    se_log(SE_LOG_INFO, "listening on %s", f->url);
-    se_log(SE_LOG_INFO, "to use it: se-run --server %s --draft DIR",
-           se_address_reach(f->url, line, sizeof line));
+    if (told->door)
+        se_log(SE_LOG_INFO, "listening on %s, for %" PRIu32 " keys", f->url,
+               se_keyring_n(told->door->ring));
+    else
+        se_log(SE_LOG_INFO, "listening on %s", f->url);
+    if (told->admin)
+        se_log(SE_LOG_INFO, "se-top --server %s looks at it", se_admin_where(told->admin));
+    tell_way(f, told->door);
 }
 
 static void tell_end(const struct se_host *host, uint64_t begun_ns)
@@ -118,7 +136,8 @@ static void show_metrics(struct se_exporter *exporter, const struct se_host *hos
 {
     const struct se_metric_source source = { .backend = se_host_facts(host)->backend,
                                              .model = model,
-                                             .stat = se_host_stat(host) };
+                                             .stat = se_host_stat(host),
+                                             .accounts = se_host_accounts(host) };
     se_exporter_show(exporter, &source);
 }
 
@@ -133,12 +152,14 @@ static int listen_and_serve(struct se_host *host, const struct se_serverd_settin
     r = se_host_listen(host);
     if (r != 0)
         return r < 0 ? se_trace(r) : SE_SERVERD_DEAF;
-    tell_address(se_host_facts(host));
+    tell_address(se_host_facts(host), told);
     show_metrics(told->exporter, host, model_name(settings->model, path));
     se_exporter_tell(told->exporter, SE_EXPORTER_SERVING, "");
+    se_admin_show(told->admin, se_host_stat(host), se_host_board(host));
     se_notify_say(&told->notify, "READY=1\nSTATUS=listening on %s", se_host_facts(host)->url);
     r = se_serverd_watch(host, settings, told);
     se_exporter_show(told->exporter, &(struct se_metric_source){ 0 }); /* the counters go */
+    se_admin_show(told->admin, NULL, NULL);
     if (r == 0)
         tell_end(host, begun_ns);
     return r;
@@ -168,13 +189,52 @@ static int load_and_serve(const struct se_serverd_settings *settings,
     char other_page[NAME_B];
     struct se_host *host = NULL;
     snprintf(other_page, sizeof other_page, "%s.%ld", usual_page, (long)getpid());
-    struct se_host_options options = host_options(settings, other_page);
+    struct se_host_options options = host_options(settings, told, other_page);
     se_notify_say(&told->notify, "STATUS=loading %s", settings->model);
     if (se_host_load(&host, &options) < 0)
         return SE_SERVERD_MODEL;
     tell_model(se_host_facts(host), settings->model);
     int r = listen_and_serve(host, settings, told);
     se_host_close(host);
+    return r;
+}
+
+/* Keys are files: what is wrong with them is told before a model is loaded. */
+static int open_door(struct se_door *door, const struct se_serverd_settings *s, bool admins_only)
+{
+    return se_door_open(door, s->key, s->keys, admins_only) < 0 ? SE_SERVERD_KEYS : 0;
+}
+
+static int open_admin(struct se_serverd_told *told, struct se_door *door,
+                      const struct se_serverd_settings *s)
+{
+    char buffer[LINE_B];
+    const char *url = se_admin_url(s->admin, buffer, sizeof buffer);
+    if (!url)
+        return 0;
+    const bool asks = told->door && strncmp(url, "tcp", 3) == 0;
+    int r = asks ? open_door(door, s, true) : 0;
+    if (r == 0 && se_admin_open(&told->admin, url, asks ? door : NULL) < 0)
+        r = SE_SERVERD_DEAF;
+    return r;
+}
+
+static int open_doors_and_serve(const struct se_serverd_settings *settings,
+                                struct se_serverd_told *told)
+{
+    struct se_door front = { .ring = NULL }, back = { .ring = NULL };
+    int r = 0;
+    if (settings->keys && *settings->keys) {
+        r = open_door(&front, settings, false);
+        told->door = r == 0 ? &front : NULL;
+    }
+    if (r == 0)
+        r = open_admin(told, &back, settings);
+    if (r == 0)
+        r = load_and_serve(settings, told);
+    se_admin_close(told->admin);
+    se_door_close(&back);
+    se_door_close(&front);
     return r;
 }
 
@@ -190,7 +250,7 @@ int se_serverd_serve(const struct se_serverd_settings *settings)
     if (r == 0 && settings->metrics && *settings->metrics)
         r = open_exporter(&told.exporter, settings->metrics);
     if (r == 0)
-        r = load_and_serve(settings, &told);
+        r = open_doors_and_serve(settings, &told);
     se_exporter_close(told.exporter);
     se_notify_close(&told.notify);
     se_signals_close();

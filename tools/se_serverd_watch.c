@@ -26,12 +26,15 @@ struct watch {
     const struct se_serverd_settings *settings;
     const struct se_notify *notify;
     struct se_exporter *exporter; /* or NULL */
+    struct se_door *door;         /* or NULL; its guard is the server's thread's */
+    struct se_admin *admin;       /* or NULL */
 
     /* Between the two threads. */
     _Atomic int order;      /* enum se_host_order */
     _Atomic uint64_t beats; /* rounds of the server's duty */
-    _Atomic bool live_due;  /* live is the server's to read; otherwise it is this thread's */
+    _Atomic bool live_due; /* the news are the server's to read; otherwise they are this thread's */
     struct se_server_live live;
+    struct se_keyring *ring; /* NULL: the list of keys is still good */
 
     /* The server's, and read when it has ended. */
     int result;
@@ -40,7 +43,8 @@ struct watch {
     /* This thread's. */
     bool ended;
     struct se_server_live live_next;
-    bool live_waits; /* live_next is to be handed over */
+    struct se_keyring *ring_next; /* or NULL */
+    bool live_waits;              /* these two are to be handed over */
     uint64_t drain_end_ns;
     uint64_t status_due_ns, counted_ns, tokens;
     uint64_t alive_due_ns, beats_seen;
@@ -59,6 +63,8 @@ static enum se_host_order on_round(void *context)
      * read. */
     if (atomic_load_explicit(&w->live_due, memory_order_acquire)) {
         se_host_set_live(w->host, &w->live);
+        if (w->ring)
+            se_host_set_keys(w->host, w->ring);
         atomic_store_explicit(&w->live_due, false, memory_order_release);
     }
     /* relaxed: the order is all there is to know. */
@@ -79,12 +85,27 @@ static void *serve(void *context)
 
 /* ---- settings */
 
+/* The list before the one that the server has taken is nobody's any more. */
+static void keep_ring(struct watch *w)
+{
+    if (!w->ring)
+        return;
+    se_keyring_free(w->door->ring);
+    w->door->ring = w->ring;
+    w->ring = NULL;
+}
+
 static void hand_over(struct watch *w)
 {
     /* [serverd.live] acquire and release, pair with those in on_round(). */
-    if (!w->live_waits || atomic_load_explicit(&w->live_due, memory_order_acquire))
+    if (atomic_load_explicit(&w->live_due, memory_order_acquire))
+        return;
+    keep_ring(w);
+    if (!w->live_waits)
         return;
     w->live = w->live_next;
+    w->ring = w->ring_next;
+    w->ring_next = NULL;
     w->live_waits = false;
     atomic_store_explicit(&w->live_due, true, memory_order_release);
     se_host_wake(w->host);
@@ -104,6 +125,29 @@ static void tell_frozen(const struct watch *w, const struct se_serverd_settings 
         se_log(SE_LOG_WARN, "%s: cannot change while it runs; the next start will see it", names);
 }
 
+/* Lists of keys, of the server and of its admin endpoint. */
+static int read_keys_again(struct watch *w)
+{
+    struct se_keyring *ring = NULL, *other = NULL;
+    const char *path = w->settings->keys;
+    int r = w->door ? se_keyring_load(&ring, path) : 0;
+    if (r == 0 && w->admin && se_admin_asks(w->admin))
+        r = se_keyring_load(&other, path);
+    if (r < 0) {
+        se_keyring_free(ring);
+        return se_trace(r);
+    }
+    if (ring) {
+        se_log(SE_LOG_INFO, "%s: read again, %" PRIu32 " keys", path, se_keyring_n(ring));
+        se_keyring_free(w->ring_next);
+        w->ring_next = ring;
+        w->live_waits = true;
+    }
+    if (other)
+        se_admin_set_ring(w->admin, other);
+    return 0;
+}
+
 static int read_again(struct watch *w, struct se_conf_files *files)
 {
     struct se_serverd_settings fresh;
@@ -117,22 +161,26 @@ static int read_again(struct watch *w, struct se_conf_files *files)
     tell_frozen(w, &fresh);
     w->live_next = se_serverd_live_of(&fresh.live);
     w->live_waits = true;
-    hand_over(w);
+    se_log(SE_LOG_INFO, "%s: read again", w->settings->config);
     return 0;
 }
 
+/* A file that makes no sense changes nothing of what it would have changed. */
 static void reload(struct watch *w)
 {
     struct se_conf_files files = SE_CONF_FILES_NULL;
-    if (!w->settings->config || !*w->settings->config) {
-        se_log(SE_LOG_WARN, "there is no configuration file to read again");
+    const bool has_file = w->settings->config && *w->settings->config;
+    if (!has_file && !w->door) {
+        se_log(SE_LOG_WARN,
+               "there is neither a configuration file nor a list of keys to read again");
         return;
     }
     se_notify_say(w->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, se_clock_ns() / 1000);
-    if (read_again(w, &files) < 0)
-        se_log(SE_LOG_ERROR, "%s; nothing has changed", se_err_text());
-    else
-        se_log(SE_LOG_INFO, "%s: read again", w->settings->config);
+    if (has_file && read_again(w, &files) < 0)
+        se_log(SE_LOG_ERROR, "%s; nothing has changed of the settings", se_err_text());
+    if (read_keys_again(w) < 0)
+        se_log(SE_LOG_ERROR, "%s; nothing has changed of the keys", se_err_text());
+    hand_over(w);
     se_conf_files_fini(&files);
     se_notify_say(w->notify, "READY=1");
 }
@@ -252,6 +300,9 @@ int se_serverd_watch(struct se_host *host, const struct se_serverd_settings *set
                        .settings = settings,
                        .notify = notify,
                        .exporter = told->exporter,
+                       .door = told->door,
+                       .admin = told->admin,
+                       .live_next = se_serverd_live_of(&settings->live),
                        .counted_ns = now_ns,
                        .status_due_ns = notify->fd < 0 ? UINT64_MAX : now_ns + status_ns,
                        .alive_due_ns = notify->watchdog_ns ? now_ns : UINT64_MAX };
@@ -263,5 +314,7 @@ int se_serverd_watch(struct se_host *host, const struct se_serverd_settings *set
         do_due(&w);
     }
     pthread_join(thread, NULL);
+    keep_ring(&w);
+    se_keyring_free(w.ring_next);
     return w.result < 0 ? se_fail(w.result, "%s", w.why) : 0;
 }

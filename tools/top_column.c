@@ -24,6 +24,17 @@ static double share(uint64_t part, uint64_t whole)
     return known((double)part / (double)(whole ? whole : 1), whole > 0);
 }
 
+/* Sorts as the first letters do. */
+static double name_value(const char *name)
+{
+    double value = 0;
+    for (int i = 0; i < 7; i++) {
+        value = value * 128 + (*name & 0x7f);
+        name += *name != 0;
+    }
+    return value;
+}
+
 /* A function for each column: what it is called after. */
 #define VALUE(name, expression) \
     static double name(const struct se_top_session *s, uint64_t now_ns) \
@@ -33,6 +44,7 @@ static double share(uint64_t part, uint64_t whole)
     }
 VALUE(of_session, (double)s->row.number)
 VALUE(of_edge, (double)s->row.peer)
+VALUE(of_key, name_value(s->row.key))
 VALUE(of_state, (double)s->row.state)
 VALUE(of_text, (double)s->row.text)
 VALUE(of_rate, s->rate)
@@ -57,6 +69,11 @@ static void edge_word(const struct se_top_session *s, char text[SE_TOP_CELL_B])
     snprintf(text, SE_TOP_CELL_B, s->row.peer ? "%" PRIx64 : "-", s->row.peer);
 }
 
+static void key_word(const struct se_top_session *s, char text[SE_TOP_CELL_B])
+{
+    snprintf(text, SE_TOP_CELL_B, "%.*s", SE_TOP_CELL_B - 1, *s->row.key ? s->row.key : "-");
+}
+
 static void state_word(const struct se_top_session *s, char text[SE_TOP_CELL_B])
 {
     snprintf(text, SE_TOP_CELL_B, "%s", se_top_state_name(s->row.state));
@@ -73,31 +90,33 @@ const struct se_top_column se_top_columns[] = {
       "number of the session, in the order of opening" },
     { "edge", 8, 1, SE_TOP_WORD, false, of_edge, edge_word,
       "the edge's connection, as the server's log names it" },
-    { "state", 6, 2, SE_TOP_WORD, true, of_state, state_word,
+    { "key", 10, 2, SE_TOP_WORD, false, of_key, key_word,
+      "whose it is, by the server's list of keys; left out where there are none" },
+    { "state", 6, 3, SE_TOP_WORD, true, of_state, state_word,
       "parked: no edge; idle; waits for a step; prompt or step: is in one" },
-    { "text", 6, 5, SE_TOP_COUNT, true, of_text, NULL, "tokens of its text" },
-    { "rate", 6, 3, SE_TOP_REAL, true, of_rate, NULL, "tokens per second, since the look before" },
-    { "verify", 6, 4, SE_TOP_REAL, true, of_verify, NULL, "tokens of a round, lately" },
-    { "tree", 5, 6, SE_TOP_REAL, true, of_tree, NULL,
+    { "text", 6, 6, SE_TOP_COUNT, true, of_text, NULL, "tokens of its text" },
+    { "rate", 6, 4, SE_TOP_REAL, true, of_rate, NULL, "tokens per second, since the look before" },
+    { "verify", 6, 5, SE_TOP_REAL, true, of_verify, NULL, "tokens of a round, lately" },
+    { "tree", 5, 7, SE_TOP_REAL, true, of_tree, NULL,
       "nodes of a round's tree, lately, the root included" },
-    { "accept", 6, 7, SE_TOP_SHARE, true, of_accept, NULL,
+    { "accept", 6, 8, SE_TOP_SHARE, true, of_accept, NULL,
       "share of its drafted nodes that became text" },
-    { "bets", 5, 12, SE_TOP_SHARE, true, of_bets, NULL,
+    { "bets", 5, 13, SE_TOP_SHARE, true, of_bets, NULL,
       "share of its trees that grew before the last answer was there" },
-    { "turn", 6, 8, SE_TOP_TIME, true, of_turn, NULL,
+    { "turn", 6, 9, SE_TOP_TIME, true, of_turn, NULL,
       "from an answer to the next round, lately: network, drafting, thinking" },
-    { "wait", 6, 9, SE_TOP_TIME, true, of_wait, NULL,
+    { "wait", 6, 10, SE_TOP_TIME, true, of_wait, NULL,
       "of a round for its step, from its arrival, lately" },
-    { "step", 6, 11, SE_TOP_TIME, true, of_step, NULL, "the step that a round was in, lately" },
-    { "pages", 5, 10, SE_TOP_COUNT, true, of_pages, NULL, "pages of keys and values" },
-    { "rounds", 7, 13, SE_TOP_COUNT, true, of_rounds, NULL, "rounds that were answered" },
-    { "tokens", 8, 14, SE_TOP_COUNT, true, of_tokens, NULL, "tokens that it was given" },
-    { "silent", 6, 15, SE_TOP_TIME, true, of_silent, NULL,
+    { "step", 6, 12, SE_TOP_TIME, true, of_step, NULL, "the step that a round was in, lately" },
+    { "pages", 5, 11, SE_TOP_COUNT, true, of_pages, NULL, "pages of keys and values" },
+    { "rounds", 7, 14, SE_TOP_COUNT, true, of_rounds, NULL, "rounds that were answered" },
+    { "tokens", 8, 15, SE_TOP_COUNT, true, of_tokens, NULL, "tokens that it was given" },
+    { "silent", 6, 16, SE_TOP_TIME, true, of_silent, NULL,
       "since its edge was heard; parked: since it went" },
-    { "age", 6, 16, SE_TOP_TIME, true, of_age, NULL, "since it was opened" },
-    { "draft", 5, 17, SE_TOP_WORD, false, of_draft, draft_word,
+    { "age", 6, 17, SE_TOP_TIME, true, of_age, NULL, "since it was opened" },
+    { "draft", 5, 18, SE_TOP_WORD, false, of_draft, draft_word,
       "what its edge said: model; none: from the text itself, or pushed; off" },
-    { "temp", 5, 18, SE_TOP_REAL, true, of_temp, NULL, "temperature" },
+    { "temp", 5, 19, SE_TOP_REAL, true, of_temp, NULL, "temperature" },
 };
 const uint32_t se_top_columns_n = sizeof se_top_columns / sizeof se_top_columns[0];
 
@@ -174,19 +193,30 @@ void se_top_cell(char text[SE_TOP_CELL_B], const struct se_top_column *column,
         se_top_value(text, column->kind, column->value(session, now_ns), column->width);
 }
 
-uint32_t se_top_columns_fit(uint32_t width, uint32_t *fit)
+static bool has_keys(const struct se_top_picture *picture)
 {
+    for (uint32_t i = 0; i < picture->n_sessions; i++)
+        if (*picture->session[i].row.key)
+            return true;
+    return false;
+}
+
+uint32_t se_top_columns_fit(uint32_t width, const struct se_top_picture *picture, uint32_t *fit)
+{
+    const bool keys = has_keys(picture);
     uint32_t n = 0, used = 0, rank = 0;
     for (; rank < se_top_columns_n; rank++) { /* each has a rank of its own */
         uint32_t i = 0;
         while (i + 1 < se_top_columns_n && se_top_columns[i].rank != rank)
             i++;
+        if (se_top_columns[i].value == of_key && !keys)
+            continue;
         used += se_top_columns[i].width + (rank > 0);
         if (used > width)
             break;
     }
     for (uint32_t i = 0; i < se_top_columns_n; i++)
-        if (se_top_columns[i].rank < rank)
+        if (se_top_columns[i].rank < rank && (keys || se_top_columns[i].value != of_key))
             fit[n++] = i;
     return n;
 }

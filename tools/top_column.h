@@ -44,8 +44,9 @@ void se_top_cell(char text[SE_TOP_CELL_B], const struct se_top_column *column,
 
 const char *se_top_state_name(uint32_t state);
 
-/* Which columns fit: how many, their numbers in fit[], in their order. */
-uint32_t se_top_columns_fit(uint32_t width, uint32_t *fit);
+/* Which columns fit: how many, their numbers in fit[], in their order. That of keys is left out where
+ * no session has one. */
+uint32_t se_top_columns_fit(uint32_t width, const struct se_top_picture *picture, uint32_t *fit);
 
 /* Orders the sessions by a column; what is not known comes last. */
 void se_top_sort(struct se_top_picture *picture, uint32_t column, bool reverse);

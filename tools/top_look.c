@@ -11,6 +11,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
+#include "tools/top_remote.h"
 
 enum { SERVERS_MAX = 64, DEAD_MAX = 16 };
 static const char usual[] = "se-serverd", folder[] = "/dev/shm";
@@ -26,7 +27,11 @@ struct before {
 };
 
 struct se_top_look {
-    const char *wanted; /* or NULL */
+    const char *wanted;           /* or NULL */
+    struct se_top_remote *remote; /* or NULL: the server is on this machine */
+    const char *url;              /* of it */
+    struct dead met;              /* whose pages these are, in remote looks */
+    uint64_t now_ns;              /* by the server's clock */
     char name[SE_TOP_NAME_B];
     uint32_t place, servers;
     struct se_stat *stat; /* NULL: there is no server */
@@ -49,12 +54,32 @@ int se_top_look_new(struct se_top_look **out, const char *name)
     return 0;
 }
 
-static void part(struct se_top_look *look)
+int se_top_look_new_remote(struct se_top_look **out, const char *url, struct se_guard *guard)
+{
+    struct se_top_look *look = NULL;
+    int r = se_top_look_new(&look, NULL);
+    if (r == 0)
+        r = se_top_remote_open(&look->remote, url, guard);
+    if (r < 0) {
+        se_top_look_free(look);
+        return se_trace(r);
+    }
+    look->url = url;
+    *out = look;
+    return 0;
+}
+
+static void drop_pages(struct se_top_look *look)
 {
     se_board_free(look->board);
     se_stat_free(look->stat);
     look->board = NULL;
     look->stat = NULL;
+}
+
+static void part(struct se_top_look *look)
+{
+    drop_pages(look);
     look->taken_ns = 0;
     memset(look->before, 0, sizeof look->before);
 }
@@ -64,6 +89,7 @@ void se_top_look_free(struct se_top_look *look)
     if (!look)
         return;
     part(look);
+    se_top_remote_close(look->remote);
     se_mem_free(look);
 }
 
@@ -174,7 +200,7 @@ static bool choose(struct se_top_look *look)
 void se_top_look_next(struct se_top_look *look)
 {
     char name[SERVERS_MAX][SE_TOP_NAME_B];
-    uint32_t n = list(look, name, SERVERS_MAX), at = 0;
+    uint32_t n = look->remote ? 0 : list(look, name, SERVERS_MAX), at = 0;
     if (n < 2)
         return;
     while (at < n && strcmp(name[at], look->name) <= 0)
@@ -183,6 +209,30 @@ void se_top_look_next(struct se_top_look *look)
     part(look);
     memcpy(look->name, name[at], sizeof look->name);
     look->wanted = look->name;
+}
+
+static const uint64_t patience_ns = 400000000;
+
+/* Pages come anew for each look; what was counted before is of the same server, or forgotten. */
+static bool meet_remote(struct se_top_look *look)
+{
+    drop_pages(look);
+    snprintf(look->name, sizeof look->name, "%s", look->url);
+    const bool came =
+        se_top_remote_take(look->remote, patience_ns, &look->stat, &look->board, &look->now_ns);
+    const struct dead it = came ? who(look->stat) : look->met;
+    if (!came || !is_server(look->stat) || it.pid != look->met.pid ||
+        it.started_ns != look->met.started_ns)
+        look->taken_ns = 0;
+    look->met = it;
+    if (came && is_server(look->stat)) {
+        find_numbers(look->stat, look->number);
+        se_err_clear();
+        return true;
+    }
+    part(look);
+    se_err_clear();
+    return false;
 }
 
 /* The board comes a moment after the counters, so it is looked for each time until it is there. */
@@ -293,7 +343,11 @@ static void take_sessions(struct se_top_look *look, struct se_top_picture *p)
 
 void se_top_look_take(struct se_top_look *look, struct se_top_picture *p)
 {
-    p->here = meet(look);
+    p->here = look->remote ? meet_remote(look) : meet(look);
+    p->remote = look->remote != NULL;
+    snprintf(p->trouble, sizeof p->trouble, "%s",
+             look->remote && !p->here ? se_top_remote_trouble(look->remote) : "");
+    make_plain(p->trouble);
     snprintf(p->name, sizeof p->name, "%s", look->name);
     make_plain(p->name);
     p->place = look->place;
@@ -305,7 +359,7 @@ void se_top_look_take(struct se_top_look *look, struct se_top_picture *p)
         return;
     p->pid = se_stat_writer(look->stat, &p->started_ns);
     take_facts(look, p);
-    p->now_ns = se_clock_ns();
+    p->now_ns = look->remote ? look->now_ns : se_clock_ns();
     take_counts(look, p);
     take_rates(look, p);
     add_past(p);

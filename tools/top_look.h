@@ -8,11 +8,14 @@
 #include <stdint.h>
 
 #include "tools/top_picture.h"
+#include "transport/guard.h"
 
 struct se_top_look;
 
 /* name: of the page; NULL: the usual one, or else the first that there is. 0 or -ENOMEM. */
 int se_top_look_new(struct se_top_look **out, const char *name);
+/* The server whose admin endpoint is there, on this machine or another. 0 or -errno. */
+int se_top_look_new_remote(struct se_top_look **out, const char *url, struct se_guard *guard);
 void se_top_look_free(struct se_top_look *look);
 
 /* Fills the picture, whose past it goes on with. */

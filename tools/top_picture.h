@@ -20,9 +20,11 @@ struct se_top_session {
 };
 
 struct se_top_picture {
-    char name[SE_TOP_NAME_B]; /* of the page, or of the one that is waited for; "": any */
-    bool here;                /* there is a server; if not, nothing below means anything */
-    uint32_t place, servers;  /* this is the place-th (from 1) of so many on this machine */
+    char name[SE_TOP_NAME_B];    /* of the page, or of the one that is waited for; "": any */
+    bool remote;                 /* it is asked over a link, and name is the URL */
+    char trouble[SE_TOP_NAME_B]; /* why there is none, of one that is asked over a link; or "" */
+    bool here;                   /* there is a server; if not, nothing below means anything */
+    uint32_t place, servers;     /* this is the place-th (from 1) of so many on this machine */
     int64_t pid;
     uint64_t started_ns, now_ns;
     bool has_board; /* facts and sessions are known */

@@ -205,7 +205,7 @@ void se_top_draw_table(struct se_lines *lines, const struct se_top_picture *p,
                        const struct se_top_view *view, uint32_t most)
 {
     uint32_t fit[COLUMNS_MAX];
-    const uint32_t n = se_top_columns_fit(lines->width, fit);
+    const uint32_t n = se_top_columns_fit(lines->width, p, fit);
     draw_headings(lines, view, fit, n);
     for (uint32_t i = view->scroll; i < p->n_sessions && i - view->scroll < most; i++) {
         const struct se_top_session *session = &p->session[i];
@@ -280,9 +280,17 @@ static void draw_last(struct se_lines *lines, const struct se_top_session *sessi
 
 /* ---- the whole screen */
 
+const char *se_top_waiting(const struct se_top_picture *p, char text[SE_TOP_WAITING_B])
+{
+    snprintf(text, SE_TOP_WAITING_B, "waiting for a server %s %s%s%s", p->remote ? "at" : "named",
+             p->name, *p->trouble ? ": " : "", p->trouble);
+    return text;
+}
+
 static void draw_waiting(struct se_lines *lines, const struct se_top_picture *p)
 {
-    se_lines_print(lines, "waiting for a server named %s", p->name);
+    char text[SE_TOP_WAITING_B];
+    se_lines_print(lines, "%s", se_top_waiting(p, text));
     se_lines_end(lines, SE_LINE_TITLE);
     if (p->servers > 0)
         se_lines_print(lines, "%" PRIu32 " others are there: Tab", p->servers);

@@ -11,7 +11,7 @@
 #include "tools/lines.h"
 #include "tools/top_picture.h"
 
-enum { SE_TOP_FILTER_B = 32 };
+enum { SE_TOP_FILTER_B = 32, SE_TOP_WAITING_B = 2 * SE_TOP_NAME_B + 32 };
 
 struct se_top_view {
     uint32_t sort; /* column */
@@ -31,6 +31,8 @@ void se_top_draw(struct se_lines *lines, const struct se_top_picture *picture,
                  struct se_top_view *view);
 
 /* The parts that plain text has too. */
+/* "waiting for a server named se-serverd", and why there is none where that is known. */
+const char *se_top_waiting(const struct se_top_picture *picture, char text[SE_TOP_WAITING_B]);
 void se_top_draw_server(struct se_lines *lines, const struct se_top_picture *picture);
 void se_top_draw_table(struct se_lines *lines, const struct se_top_picture *picture,
                        const struct se_top_view *view, uint32_t most);
