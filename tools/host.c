@@ -273,7 +273,7 @@ static void cut_to(char *to, size_t size_b, const char *text)
     snprintf(to, size_b, "%s", text ? text : "");
 }
 
-/* Beside counters that have a name, and that nobody else has. */
+/* Beside the counters, under their name if they have one. */
 static int open_board(struct se_host *host)
 {
     const struct se_host_facts *f = &host->facts;
@@ -281,8 +281,6 @@ static int open_board(struct se_host *host)
                                     .max_nodes = f->max_nodes,
                                     .max_sessions = f->max_sessions,
                                     .context = f->context };
-    if (!f->stat)
-        return 0;
     cut_to(facts.model, sizeof facts.model, host->o.model);
     cut_to(facts.url, sizeof facts.url, f->url);
     cut_to(facts.backend, sizeof facts.backend, f->backend);

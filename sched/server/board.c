@@ -129,14 +129,19 @@ int se_board_create(struct se_board **out, const char *name, const struct se_sta
                     const struct se_board_facts *facts)
 {
     char path[PATH_B] = "";
-    int r = path_of(name, path);
+    int r = name ? path_of(name, path) : 0;
     if (r < 0)
         return se_trace(r);
     struct se_board *board = se_mem_zero(1, sizeof *board);
     if (!board)
         return se_trace(-ENOMEM);
     board->rows = facts->max_sessions < SE_BOARD_ROWS_MAX ? facts->max_sessions : SE_BOARD_ROWS_MAX;
-    r = create(board, path, stat, facts);
+    if (name)
+        r = create(board, path, stat, facts);
+    else
+        r = map(board, -1, page_size(board->rows), PROT_READ | PROT_WRITE);
+    if (r == 0 && !name)
+        fill(board, stat, facts);
     if (r < 0) {
         se_board_free(board);
         return se_trace(r);

@@ -63,7 +63,8 @@ struct se_board_row {
     char key[SE_BOARD_KEY_B]; /* whose it is; "": nobody asks for keys */
 };
 
-/* stat: the counters beside it; name: of that page. Rows are empty. 0 or -errno. */
+/* stat: the counters beside it; name: of that page, NULL: for this process alone. Rows are empty. 0
+ * or -errno. */
 int se_board_create(struct se_board **out, const char *name, const struct se_stat *stat,
                     const struct se_board_facts *facts);
 /* Opens that of another process. -ENOENT, -EPROTO when it is none or belongs to other counters. */
