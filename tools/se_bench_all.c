@@ -378,7 +378,6 @@ static const struct se_conf_row rows[] = {
     SE_RIG_PRELOAD_ROW(struct options, rig),
     SE_RIG_BACKEND_ROW(struct options, rig),
     SE_RIG_TP_ROW(struct options, rig),
-    SE_RIG_NODES_ROWS(struct options, rig),
 };
 static struct options chosen;
 
