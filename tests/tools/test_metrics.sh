@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # se-serverd --metrics: a server that an edge uses, and what it shows of that.
 #
-#   test_metrics.sh SE_SERVERD SE_RUN ROOT HTTP      HTTP: yes or no, whether it is built in
+#   test_metrics.sh SE_SERVERD SE_RUN SE_KEY ROOT HTTP KEYS
+#
+# HTTP, KEYS: yes or no, whether they are built in
 set -u
 export LC_ALL=C
 
 program=$1
 se_run=$2
-root=$3
+se_key=$3
+root=$4
+http=$5
+keys=$6
 draft=$root/models/tales-draft
 here=$root/tests/tools
 [ -d "$draft" ] || { echo "77: $draft is not there"; exit 77; }
@@ -59,19 +64,33 @@ settings() {
         --listen tcp://127.0.0.1:0 --stat '' --log-level error --metrics "127.0.0.1:${metrics##*:}"
 }
 
+# Where there are keys, one of them comes.
+make_keys() {
+    ours=''
+    theirs=''
+    [ "$keys" = yes ] || return
+    server_key=$("$se_key" new "$work/server.key" --name server | cut -d ' ' -f 1)
+    "$se_key" new "$work/alice.key" --name alice >"$work/keys" || fault 'no key'
+    ours="--keys $work/keys --key $work/server.key"
+    theirs="--server-key $server_key --key $work/alice.key"
+}
+
 serves() {
-    start --metrics :0 --stat "$page"
+    make_keys
+    # shellcheck disable=SC2086 # words
+    start --metrics :0 --stat "$page" $ours
     case $metrics in http://127.0.0.1:*/metrics) ;; *) fault "metrics on '$metrics'" ;; esac
     metrics=${metrics%/metrics}
     await ': listening on '
-    url=$(sed -n 's/.*: listening on //p' "$work/log")
+    url=$(sed -n 's/.*: listening on \([^,]*\).*/\1/p' "$work/log")
     looks pages "$metrics"
     settings
     looks tokens "$metrics"
     [ "$(cat "$work/out")" = 0 ] || fault "$(cat "$work/out") tokens before anybody asked"
     for tokens in 20 40; do # the second half moves what the first has begun
         checks=$((checks + 1))
-        "$se_run" --server "$url" -d "$draft" -p 'The fox' -n 20 --ignore-eos --quiet --speculate on \
+        # shellcheck disable=SC2086 # words
+        "$se_run" --server "$url" $theirs -d "$draft" -p 'The fox' -n 20 --ignore-eos --quiet --speculate on \
             --depth fixed --max-beam-len 3 --max-budget 8 >"$work/text" 2>"$work/err" ||
             fault "an edge: $(cat "$work/err")"
         looks tokens "$metrics"
@@ -80,6 +99,9 @@ serves() {
     looks hostile "$metrics"
     looks agree "$metrics" "$page"
     cp "$work/out" "$work/scrape"
+    checks=$((checks + 1))
+    [ "$keys" = no ] || grep -qx 'specedge_key_tokens_total{key="alice"} 4[0-9]' "$work/scrape" ||
+        fault "tokens of alice: $(grep key_tokens "$work/scrape")"
     stop
 }
 
@@ -94,7 +116,9 @@ starts() {
 # What others make of it.
 pictures() {
     checks=$((checks + 1))
-    python3 "$here/dashboards.py" "$work/scrape" "$root" || fault 'dashboard or alerts'
+    nokeys=''
+    [ "$keys" = yes ] || nokeys=nokeys
+    python3 "$here/dashboards.py" "$work/scrape" "$root" $nokeys || fault 'dashboard or alerts'
     if ! command -v promtool >/dev/null; then
         echo 'skipped: promtool is not there'
         return
@@ -121,7 +145,7 @@ addresses() {
     stop
 }
 
-if [ "$4" = no ]; then
+if [ "$http" = no ]; then
     refuses 2 "^se-serverd: --metrics: ':0': this build has no libmicrohttpd, and shows no metrics\$" \
         -m "$draft" --metrics :0
 else
