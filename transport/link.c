@@ -341,6 +341,11 @@ const char *se_link_trouble(struct se_link *link)
     return link->ops->trouble != NULL ? link->ops->trouble(link) : NULL;
 }
 
+bool se_link_refused(const struct se_link *link)
+{
+    return link->ops->refused != NULL && link->ops->refused(link);
+}
+
 const struct se_key *se_link_key(const struct se_link *link, se_link_peer peer)
 {
     return link->ops->key != NULL ? link->ops->key(link, peer) : NULL;

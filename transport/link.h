@@ -128,6 +128,10 @@ struct se_link_ops {
     /* (optional) Edge: why there is no connection, in words for the user; NULL: nobody knows. */
     const char *(*trouble)(struct se_link *link);
 
+    /* (optional) Edge: the server was there and turned this edge away, as it will the next time
+     * unless somebody changes something; trouble says why. */
+    bool (*refused)(const struct se_link *link);
+
     /* (optional) Server: the key that a peer has shown; NULL: none, or there is no such peer. */
     const struct se_key *(*key)(const struct se_link *link, se_link_peer peer);
 };
@@ -185,6 +189,7 @@ int se_link_drain(struct se_link *link, uint64_t ns);
 void se_link_fini(struct se_link *link); /* NULL is fine */
 const char *se_link_url(const struct se_link *link);
 const char *se_link_trouble(struct se_link *link);
+bool se_link_refused(const struct se_link *link);
 /* From JOINED to GONE, of links with a guard: whom the peer has proved to be. */
 const struct se_key *se_link_key(const struct se_link *link, se_link_peer peer);
 

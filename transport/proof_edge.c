@@ -38,6 +38,7 @@ struct edge {
     int held; /* an outcome for recv; AGAIN: there is none */
     struct se_frame *frame;
     char url[URL_B], trouble[URL_B + 256];
+    bool refused;
 };
 
 /* ---- the link behind */
@@ -84,6 +85,7 @@ static void fail_silent(struct edge *e)
 {
     snprintf(e->trouble, sizeof(e->trouble),
              "'%s': the server there does not ask for a key: does it have keys?", e->url);
+    e->refused = true;
     leave(e);
 }
 
@@ -93,6 +95,7 @@ static void fail_other(struct edge *e)
     snprintf(e->trouble, sizeof(e->trouble),
              "'%s': who listens there is not the server with the key %s", e->url,
              se_key_text(&e->options.guard->server, text));
+    e->refused = true;
     leave(e);
 }
 
@@ -108,6 +111,7 @@ static void fail_refused(struct edge *e, enum se_guard_refusal why)
     else
         snprintf(e->trouble, sizeof(e->trouble), "'%s': the server refuses this key (%s): it is %s",
                  e->url, own, se_guard_refusal_text(why));
+    e->refused = true;
     leave(e);
 }
 
@@ -152,6 +156,7 @@ static void on_verdict(struct edge *e, struct se_frame *frame)
         e->state = IN;
         e->held = SE_LINK_JOINED;
         e->trouble[0] = 0;
+        e->refused = false;
     } else {
         fail_other(e);
     }
@@ -382,6 +387,11 @@ static const char *edge_trouble(struct se_link *link)
     return e->inner != NULL ? se_link_trouble(e->inner) : NULL;
 }
 
+static bool edge_refused(const struct se_link *link)
+{
+    return ((const struct edge *)link)->refused;
+}
+
 static const struct se_link_ops arm_ops = {
     .name = "proof",
     .send = edge_send,
@@ -394,6 +404,7 @@ static const struct se_link_ops arm_ops = {
     .fini = edge_fini,
     .url = edge_url,
     .trouble = edge_trouble,
+    .refused = edge_refused,
 };
 
 /* For links behind that have a way of their own to wait. */
@@ -410,6 +421,7 @@ static const struct se_link_ops wait_ops = {
     .fini = edge_fini,
     .url = edge_url,
     .trouble = edge_trouble,
+    .refused = edge_refused,
 };
 
 static int check(const char *url, const struct se_link_options *options)

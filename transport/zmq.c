@@ -103,6 +103,7 @@ struct link {
     size_t cap_fd;
     /* edge */
     bool up, cut, joined;
+    bool refused;               /* by who reads keys, and for good */
     char refusal[URLS_B + 256]; /* why there is no connection; empty: it was not refused */
     uint64_t again_ns;          /* when to try again; 0: libzmq tries by itself */
 };
@@ -302,6 +303,8 @@ static void refused(struct link *e, uint16_t event, int32_t value)
     else
         snprintf(e->refusal, sizeof(e->refusal),
                  "'%s': who listens there does not speak as a server does (ZeroMQ)", e->url);
+    e->refused = event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ||
+                 value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH;
     if (e->again_ns == 0) {
         zmq_disconnect(e->socket, e->url);
         e->again_ns = se_clock_ns() + e->options.retry_max_ns;
@@ -321,6 +324,7 @@ static void edge_event(struct link *e, uint16_t event, int32_t value)
         /* The one after the refused one may have come about before it was given up. */
         e->up = e->again_ns == 0;
         e->refusal[0] = 0;
+        e->refused = false;
     } else if ((event & FAILURES) != 0) {
         refused(e, event, value);
     } else if (event == ZMQ_EVENT_DISCONNECTED && e->up) {
@@ -798,6 +802,11 @@ static void host_of(const char *url, char *host, size_t size_b)
 }
 
 /* libzmq looks names up by itself, and goes on in silence when it finds nothing. */
+static bool link_refused(const struct se_link *base)
+{
+    return ((const struct link *)base)->refused;
+}
+
 static const char *link_trouble(struct se_link *base)
 {
     struct link *e = (struct link *)base;
@@ -1065,5 +1074,6 @@ const struct se_link_ops se_zmq_ops = {
     .fini = link_fini,
     .url = link_url,
     .trouble = link_trouble,
+    .refused = link_refused,
     .key = link_key,
 };

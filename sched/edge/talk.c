@@ -521,9 +521,12 @@ static bool concerns(const struct se_talk *t, const struct se_wire_error *m)
     if (m->about == SE_WIRE_HELLO || m->about == SE_WIRE_RESUME)
         return t->state == SE_TALK_OPENING && m->ref == t->nonce;
     if (m->about == SE_WIRE_PREFILL && m->code == SE_WIRE_E_CONTEXT)
-        return m->b == base_of(t); /* otherwise of a text before this one */
+        return m->b == base_of(t);              /* otherwise of a text before this one */
+    if (m->about == SE_WIRE_VERIFY && !t->open) /* the next push comes later */
+        return t->state == SE_TALK_OPEN && t->pushes > 0 && m->code == SE_WIRE_E_BUSY &&
+               m->ref == t->round + 1;
     if (m->about == SE_WIRE_VERIFY)
-        return t->state == SE_TALK_OPEN && t->open && m->ref == t->round;
+        return t->state == SE_TALK_OPEN && m->ref == t->round;
     return true;
 }
 
@@ -651,6 +654,8 @@ static int give_up(const struct se_talk *t, uint64_t now_ns)
 {
     if (t->troubles > TROUBLES_MAX)
         return se_fail(-EPROTO, "the server and this edge cannot agree on the text");
+    if (!t->joined && misses_server(t) && se_link_refused(t->o->link))
+        return se_fail(SE_EDGE_REFUSED, "%s", se_link_trouble(t->o->link));
     /* While it wants to be left alone it owes no sign. */
     uint64_t since_ns = t->heard_ns > t->hold_ns ? t->heard_ns : t->hold_ns;
     if (is_cut_off(t, now_ns))

@@ -529,17 +529,9 @@ static bool may_have(const struct asks *a, const struct se_wire *message, uint32
 {
     struct se_account *account = se_server_session(a->s, at)->account;
     uint32_t wait_ms = account ? se_account_wait_ms(account, a->now_ns) : 0;
-    if (wait_ms == 0)
-        return true;
-    struct se_wire_error error =
-        se_say_error(SE_WIRE_E_BUSY, SE_WIRE_VERIFY, message->verify.round);
-    error.retry_ms = wait_ms;
-    se_account_add(account, SE_ACCOUNT_THROTTLED, 1);
-    se_server_count(a->s, SE_COUNT_THROTTLED, 1);
-    se_say_no(a->s, a->peer, message->session, &error,
-              "key %s may have %" PRIu32 " tokens per second", account->name,
-              account->tokens_per_s);
-    return false;
+    if (wait_ms > 0)
+        se_say_throttled(a->s, at, message->verify.round, wait_ms);
+    return wait_ms == 0;
 }
 
 static void on_verify(const struct asks *a, const struct se_wire *message, uint32_t at)

@@ -10,6 +10,16 @@ _Static_assert(SE_COUNT_KEY_ADMIN - SE_COUNT_KEY_UNKNOWN == (int)SE_GUARD_ADMIN 
 
 const char *se_keys_name(const struct se_account *account) { return account ? account->name : ""; }
 
+bool se_keys_turned_away(struct se_server *s)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; s->o.guard && i < SE_GUARD_REFUSALS; i++)
+        all += s->o.guard->refused[i];
+    const bool some = all != s->turned_away;
+    s->turned_away = all;
+    return some;
+}
+
 /* Whether whoever has this key may be here. */
 static const struct se_keyring_entry *allowed(const struct se_server *s, const struct se_key *key)
 {

@@ -30,6 +30,7 @@ struct se_server {
     bool draining;
     uint64_t swept_ns; /* when sessions were last looked through */
     uint32_t swept;    /* up to which */
+    uint64_t turned_away;
     uint64_t noted;    /* kinds of faults a note was made of, a bit each */
     uint64_t cycle_ns, cycle_max_ns;
     _Atomic uint32_t asleep; /* se_server_wake() must ring the link */
@@ -74,6 +75,8 @@ void se_desk_part(struct se_server *s, se_link_peer peer, uint64_t now_ns, const
 
 /* Somebody has joined: whose key it is. False: it may not stay, and is gone. */
 bool se_keys_joined(struct se_server *s, uint32_t peer, uint64_t now_ns);
+/* Whether the link has turned somebody away since this was asked last. */
+bool se_keys_turned_away(struct se_server *s);
 /* "alice", or "" where nobody asks for keys. */
 const char *se_keys_name(const struct se_account *account);
 
@@ -92,6 +95,8 @@ void se_say_welcome(struct se_server *s, uint32_t session, uint64_t now_ns);
 void se_say_again(struct se_server *s, uint32_t session);
 /* Answers of rounds that are done, as far as there is room for them. True if one left. */
 bool se_say_answers(struct se_server *s, uint64_t now_ns);
+/* The key of a session has had its tokens: this round may come in so many ms. */
+void se_say_throttled(struct se_server *s, uint32_t session, uint32_t round, uint32_t wait_ms);
 /* How long somebody who finds no place should stay away. */
 uint32_t se_say_retry_ms(const struct se_server *s);
 

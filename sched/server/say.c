@@ -209,12 +209,32 @@ static void count_answer(struct se_server *s, const struct se_slot *slot)
         se_server_observe(s, SE_HISTOGRAM_SHARE, share);
 }
 
-/* A text that the server writes on by itself ends where its key has had enough; its edge then asks,
- * and is told so. */
-static bool may_push(const struct se_server *s, const struct se_session *session, uint64_t now_ns)
+void se_say_throttled(struct se_server *s, uint32_t at, uint32_t round, uint32_t wait_ms)
 {
-    return session->ahead > 0 && session->peer != 0 && !s->draining && session->n < s->context &&
-           (!session->account || se_account_wait_ms(session->account, now_ns) == 0);
+    const struct se_session *session = se_server_session(s, at);
+    struct se_account *account = session->account;
+    struct se_wire_error error = se_say_error(SE_WIRE_E_BUSY, SE_WIRE_VERIFY, round);
+    error.retry_ms = wait_ms;
+    se_account_add(account, SE_ACCOUNT_THROTTLED, 1);
+    se_server_count(s, SE_COUNT_THROTTLED, 1);
+    se_say_no(s, session->peer, session->id, &error,
+              "key %s may have %" PRIu32 " tokens per second", account->name,
+              account->tokens_per_s);
+}
+
+/* Whether the server writes on by itself. That ends where its key has had its tokens: the edge is
+ * told, and asks again. */
+static bool may_push(struct se_server *s, uint32_t at, uint64_t now_ns)
+{
+    struct se_session *session = se_server_session(s, at);
+    if (session->ahead == 0 || session->peer == 0 || s->draining || session->n >= s->context)
+        return false;
+    const uint32_t wait_ms = session->account ? se_account_wait_ms(session->account, now_ns) : 0;
+    if (wait_ms == 0)
+        return true;
+    session->ahead = 0;
+    se_say_throttled(s, at, session->round + 1, wait_ms);
+    return false;
 }
 
 /* False: there is no room to send it now. */
@@ -246,7 +266,7 @@ static bool answer(struct se_server *s, uint32_t at, uint64_t now_ns)
     se_slot_unlink(&p->slots, &p->slots.done, at);
     session->slot = SE_SLOT_NONE;
     se_pipeline_answered(p, slot->session, now_ns);
-    if (may_push(s, session, now_ns))
+    if (may_push(s, slot->session, now_ns))
         push_on(s, at, now_ns);
     else
         se_slot_release(&p->slots, at);

@@ -217,7 +217,7 @@ int se_server_work(struct se_server *s)
     }
     some |= sweep(s, now_ns);
     se_show_touched(s);
-    if (some) {
+    if (some || se_keys_turned_away(s)) {
         gauges(s);
         measure_cycle(s, now_ns);
     }
