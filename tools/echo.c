@@ -27,6 +27,7 @@ static int listen_at(struct se_echo *e)
         return se_trace(r);
     struct se_link_options options = se_link_options(e->frames);
     options.spin_ns = e->options.spin ? LOOK_NS : 0;
+    options.guard = e->options.guard;
     r = se_link_listen(&e->link, e->options.url, &options);
     if (r < 0)
         return se_trace(r);

@@ -12,13 +12,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "transport/guard.h"
+
 enum { SE_ECHO_URL_B = 512 };
 
 struct se_echo_options {
-    const char *url;  /* where it listens */
-    bool spin;        /* in place of sleeping */
-    int processor;    /* that it keeps to; < 0: any */
-    uint32_t frame_b; /* the largest it takes */
+    const char *url;        /* where it listens */
+    bool spin;              /* in place of sleeping */
+    int processor;          /* that it keeps to; < 0: any */
+    uint32_t frame_b;       /* the largest it takes */
+    struct se_guard *guard; /* who may connect; NULL: anybody */
 };
 
 struct se_echo {

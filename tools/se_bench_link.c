@@ -29,7 +29,7 @@ struct options {
     uint64_t size_b, rounds, warm_up, gap_rounds;
     const char *gaps;
     struct se_conf_uints pin;
-    bool spin, serve, connect, no_floor;
+    bool spin, serve, connect, no_floor, keys;
     struct se_figures_options figures;
 };
 
@@ -55,6 +55,9 @@ struct bench {
     struct se_link *link;
     struct se_frame *frame;
     uint64_t turn;
+    /* With keys: what the two ends ask of each other. */
+    struct se_guard server, edge;
+    struct se_keyring *ring;
 };
 
 /* ---- what is measured */
@@ -187,6 +190,7 @@ static int connect_to(struct bench *b, const char *url)
     struct se_link_options options = se_link_options(b->frames);
     options.spin_ns = b->o->spin ? PATIENCE_NS : 0;
     options.retry_ns = 1000000;
+    options.guard = b->o->keys ? &b->edge : NULL;
     int r = se_link_connect(&b->link, url, &options);
     if (r == 0)
         r = next(b, &b->frame);
@@ -221,26 +225,48 @@ static int processor(const struct bench *b, size_t number)
     return number < b->o->pin.n ? (int)b->o->pin.value[number] : -1;
 }
 
-static struct se_echo_options other_end(const struct bench *b)
+static struct se_echo_options other_end(struct bench *b)
 {
     return (struct se_echo_options){ .url = b->url,
                                      .spin = b->o->spin,
                                      .processor = processor(b, !b->o->serve),
+                                     .guard = b->o->keys ? &b->server : NULL,
                                      .frame_b = SE_FRAME_MAX };
+}
+
+/* For this run alone. */
+static int make_keys(struct bench *b)
+{
+    char line[SE_KEY_TEXT_B + 16], key[SE_KEY_TEXT_B];
+    int r = se_key_make(&b->server.own);
+    if (r == 0)
+        r = se_key_make(&b->edge.own);
+    if (r < 0)
+        return se_trace(r);
+    b->edge.server = b->server.own.open;
+    snprintf(line, sizeof line, "%s bench\n", se_key_text(&b->edge.own.open, key));
+    r = se_keyring_parse(&b->ring, line, strlen(line), "keys of this run");
+    b->server.ring = b->ring;
+    return r < 0 ? se_trace(r) : 0;
 }
 
 static int measure_link(struct bench *b)
 {
-    const struct se_echo_options options = other_end(b);
     struct se_echo echo;
+    int r = b->o->keys ? make_keys(b) : 0;
+    const struct se_echo_options options = other_end(b);
+    if (r < 0)
+        return se_trace(r);
     if (b->o->connect)
         return run_edge(b, b->url);
-    int r = se_echo_open(&echo, &options);
+    r = se_echo_open(&echo, &options);
     if (r < 0)
         return se_trace(r);
     memcpy(b->url, echo.url, sizeof b->url); /* now with the port */
     r = run_edge(b, b->url);
     se_echo_close(&echo, r != 0);
+    se_keyring_free(b->ring);
+    b->ring = NULL;
     return r;
 }
 
@@ -311,6 +337,8 @@ static void tell(const char *url)
 
 static int check(const struct options *o)
 {
+    if (o->keys && (o->serve || o->connect))
+        return se_usage("--keys is for two ends that are both started here");
     if (o->serve && o->connect)
         return se_usage("serve: that is the one end, and connect the other");
     if (o->pin.n > (o->serve || o->connect ? 1 : 2) || (!o->serve && !o->connect && o->pin.n == 1))
@@ -360,6 +388,8 @@ static const struct se_conf_row rows[] = {
       "be the other end, until interrupted" },
     { "connect", 0, SE_CONF_FLAG, offsetof(struct options, connect), NULL, 0, 0, NULL,
       "the other end runs --serve at the URL; otherwise it is started here" },
+    { "keys", 0, SE_CONF_FLAG, offsetof(struct options, keys), NULL, 0, 0, NULL,
+      "as between a server and an edge with keys, which are made for this run" },
     { "no-floor", 0, SE_CONF_FLAG, offsetof(struct options, no_floor), NULL, 0, 0, NULL,
       "leave out what sockets and memory take" },
     SE_FIGURES_OPTION_ROWS(struct options, figures),
