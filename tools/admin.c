@@ -50,14 +50,14 @@ int se_admin_check(const char *url)
     return 0;
 }
 
-const char *se_admin_url(const char *url, char *buffer, uint32_t size_b)
+const char *se_admin_url(const char *url, const char *page, char *buffer, uint32_t size_b)
 {
     if (!url || strcmp(url, "auto") != 0)
         return url && *url ? url : NULL;
     const char *folder = getenv("RUNTIME_DIRECTORY");
     if (!folder || folder[0] != '/' || strchr(folder, ':'))
         return NULL;
-    const int len = snprintf(buffer, size_b, "ipc://%s/admin", folder);
+    const int len = snprintf(buffer, size_b, "ipc://%s/%s.admin", folder, page);
     return len > 0 && (uint32_t)len < size_b ? buffer : NULL;
 }
 

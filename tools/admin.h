@@ -31,9 +31,10 @@ extern const char se_admin_magic[4];
 
 /* Whether this may be an admin endpoint: one URL, of ipc or tcp. -EINVAL with a text. */
 int se_admin_check(const char *url);
-/* "auto": what the service manager gives this service, "ipc:///run/NAME/admin", or none. NULL or
- * "": none. Else the URL itself. The text is the buffer's. */
-const char *se_admin_url(const char *url, char *buffer, uint32_t size_b);
+/* "auto": in the folder that the service manager gives the service, "ipc:///run/NAME/PAGE.admin",
+ * page: that of the counters; or none. NULL or "": none. Else the URL itself. The text may be the
+ * buffer's. */
+const char *se_admin_url(const char *url, const char *page, char *buffer, uint32_t size_b);
 
 /* What questions and answers need of a link. */
 struct se_link_options se_admin_link_options(struct se_frames *frames);

@@ -78,7 +78,8 @@ const struct se_conf_row se_serverd_rows[] = {
     { "admin", 0, SE_CONF_TEXT, AT(admin), "auto", 0, 0, "URL",
       "where se-top --server looks at counters and sessions: ipc:///PATH, which the file's owner "
       "and group may use, or tcp://HOST:PORT, which keys that are called admin may use; auto: "
-      "ipc:// in the service's runtime directory, none without one; \"\": none" },
+      "ipc:// in the service's runtime directory, PAGE.admin by the name of --stat, none without "
+      "one; \"\": none" },
     { "metrics", 0, SE_CONF_TEXT, AT(metrics), NULL, 0, 0, "HOST:PORT",
       "what is counted, for Prometheus: http://HOST:PORT/metrics, and /healthz; :PORT for this "
       "machine alone, PORT 0 for one that is free" },
@@ -118,6 +119,11 @@ void se_serverd_log_level(const struct se_serverd_live *live)
 
 static bool is_set(const char *text) { return text && *text; }
 
+const char *se_serverd_admin_url(const struct se_serverd_settings *s, char *buffer, uint32_t size_b)
+{
+    return se_admin_url(s->admin, is_set(s->stat) ? s->stat : "se-serverd", buffer, size_b);
+}
+
 static int check_doors(const struct se_serverd_settings *s)
 {
     int len = 0;
@@ -131,7 +137,7 @@ static int check_doors(const struct se_serverd_settings *s)
                 : "--key %s: and who may come? Write their keys into a list, see "
                   "specedge-keys(5), and say --keys FILE",
             is_set(s->keys) ? s->keys : s->key);
-    const char *url = se_admin_url(s->admin, buffer, sizeof buffer);
+    const char *url = se_serverd_admin_url(s, buffer, sizeof buffer);
     int r = url ? se_admin_check(url) : 0;
     if (r < 0)
         return se_fail(-EINVAL, "--admin: %s", se_err_text());

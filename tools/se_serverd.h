@@ -55,6 +55,10 @@ extern const struct se_conf_row se_serverd_rows[];
 extern const size_t se_serverd_rows_n;
 extern struct se_conf_files se_serverd_files; /* where the settings come from */
 
+/* Of its admin endpoint, or NULL; the text may be the buffer's. */
+const char *se_serverd_admin_url(const struct se_serverd_settings *settings, char *buffer,
+                                 uint32_t size_b);
+
 /* Whether they make sense together. 0 or -EINVAL. */
 int se_serverd_settings_check(const struct se_serverd_settings *settings);
 

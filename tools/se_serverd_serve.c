@@ -209,7 +209,7 @@ static int open_admin(struct se_serverd_told *told, struct se_door *door,
                       const struct se_serverd_settings *s)
 {
     char buffer[LINE_B];
-    const char *url = se_admin_url(s->admin, buffer, sizeof buffer);
+    const char *url = se_serverd_admin_url(s, buffer, sizeof buffer);
     if (!url)
         return 0;
     const bool asks = told->door && strncmp(url, "tcp", 3) == 0;

@@ -91,7 +91,7 @@ const struct se_top_column se_top_columns[] = {
     { "edge", 8, 1, SE_TOP_WORD, false, of_edge, edge_word,
       "the edge's connection, as the server's log names it" },
     { "key", 10, 2, SE_TOP_WORD, false, of_key, key_word,
-      "whose it is, by the server's list of keys; left out where there are none" },
+      "whose it is; where there are keys" },
     { "state", 6, 3, SE_TOP_WORD, true, of_state, state_word,
       "parked: no edge; idle; waits for a step; prompt or step: is in one" },
     { "text", 6, 6, SE_TOP_COUNT, true, of_text, NULL, "tokens of its text" },

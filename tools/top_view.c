@@ -292,7 +292,7 @@ static void draw_waiting(struct se_lines *lines, const struct se_top_picture *p)
     char text[SE_TOP_WAITING_B];
     se_lines_print(lines, "%s", se_top_waiting(p, text));
     se_lines_end(lines, SE_LINE_TITLE);
-    if (p->servers > 0)
+    if (p->servers > 0 && !p->remote)
         se_lines_print(lines, "%" PRIu32 " others are there: Tab", p->servers);
     se_lines_end(lines, SE_LINE_PLAIN);
 }

@@ -27,16 +27,32 @@ def need(condition, line):
         raise ValueError('not as it must be: %r' % line)
 
 
-def check_histogram(family):
+def without_bound(labels):
+    return {name: value for name, value in labels.items() if name != 'le'}
+
+
+def check_histograms(family):
+    """One behind the other, as many as there are sets of other labels."""
+    groups = []
+    for name, labels, value in family.samples:
+        if not groups or groups[-1][0] != without_bound(labels):
+            groups.append((without_bound(labels), []))
+        groups[-1][1].append((name, labels, value))
+    need(all(a[0] != b[0] for i, a in enumerate(groups) for b in groups[:i]), family.name)
+    for others, samples in groups:
+        check_histogram(family, others, samples)
+
+
+def check_histogram(family, others, samples):
     """Buckets rise in bound and never fall in count, the last is +Inf and the count."""
-    buckets = [s for s in family.samples if s[0].endswith('_bucket')]
+    buckets = [s for s in samples if s[0].endswith('_bucket')]
     bounds = [float(labels['le']) for _, labels, _ in buckets]
     counts = [value for _, _, value in buckets]
-    tail = [(name[len(family.name):], labels) for name, labels, _ in family.samples[len(buckets):]]
-    need(tail == [('_sum', {}), ('_count', {})], family.name)
+    tail = [(name[len(family.name):], labels) for name, labels, _ in samples[len(buckets):]]
+    need(tail == [('_sum', others), ('_count', others)], family.name)
     need(len(bounds) > 1 and bounds == sorted(set(bounds)), family.name)
     need(bounds[-1] == float('inf') and counts == sorted(counts), family.name)
-    total, count = (value for _, _, value in family.samples[-2:])
+    total, count = (value for _, _, value in samples[-2:])
     need(counts[-1] == count, family.name)
     per_bucket = [b - a for a, b in zip([0] + counts, counts)]
     below = [0] + bounds[:-1]
@@ -50,7 +66,7 @@ def check(family):
     need(family.kind and family.samples, family.name)
     need((family.kind == 'counter') == family.name.endswith('_total'), family.name)
     if family.kind == 'histogram':
-        check_histogram(family)
+        check_histograms(family)
     else:
         keys = [(name, tuple(sorted(labels.items()))) for name, labels, _ in family.samples]
         need(len(set(keys)) == len(keys), family.name)
@@ -83,8 +99,11 @@ def try_the_reader():
     """It sees what is wrong."""
     head = '# HELP a_total x\n# TYPE a_total counter\n'
     hist = '# HELP h x\n# TYPE h histogram\nh_bucket{le="1"} %d\nh_bucket{le="+Inf"} 3\nh_sum %s\nh_count %d\n'
-    good = [head + 'a_total 3\n', head + 'a_total{x="y",z="\\n\\""} 3.5\n', hist % (2, '9', 3)]
-    bad = ['', head, 'a_total 3\n', head + 'a_total 3', head + 'a_total  3\n', head + 'a_total -3\n',
+    keyed = '# HELP h x\n# TYPE h histogram\n' + ''.join(
+        'h_bucket{k="%s",le="1"} 2\nh_bucket{k="%s",le="+Inf"} 3\nh_sum{k="%s"} 9\nh_count{k="%s"} 3\n' % (k, k, l, k)
+        for k, l in ('aa', 'bb'))
+    good = [keyed, head + 'a_total 3\n', head + 'a_total{x="y",z="\\n\\""} 3.5\n', hist % (2, '9', 3)]
+    bad = [keyed.replace('sum{k="b"}', 'sum'), keyed.replace('"b"', '"a"'), '', head, 'a_total 3\n', head + 'a_total 3', head + 'a_total  3\n', head + 'a_total -3\n',
            head + 'b_total 3\n', head + 'a_total{x=y} 3\n', head + 'a_total{x="\n"} 3\n', head + 'a_total 1e3\n',
            head + 'a_total 3\n' + head + 'a_total 3\n', head + 'a_total 3\n\n', head + 'a_total 3\na_total 3\n',
            head.replace('_total', '') + 'a 3\n', hist % (4, '9', 3), hist % (2, '9', 2), hist % (2, '0.5', 3),

@@ -93,7 +93,7 @@ addresses() {
         checks=$((checks + 1))
         [ $code = 2 ] || fault "$url is not refused"
         grep -Fqx "se-serverd: --listen: other machines can reach $url, and anybody there may connect \
-and read along: say --insecure if that is all right" "$work/err" || fault "$url: $(cat "$work/err")"
+and read along: say who may with --keys FILE, or --insecure if that is all right" "$work/err" || fault "$url: $(cat "$work/err")"
         shows 'would listen on' -m "$draft" --listen "$url" --insecure --check
     done
     for url in tcp://localhost:0 'tcp://[::1]:0' 'tcp://[::ffff:127.0.0.1]:0' tcp://127.1.2.3:0 \
@@ -261,10 +261,10 @@ reloads() {
 
     echo 'max-batch: none' >>"$work/live.yaml"
     kill -HUP $server
-    logs "error: $work/live.yaml:8: max-batch: .none. .*; nothing has changed\$"
+    logs "error: $work/live.yaml:8: max-batch: .none. .*; nothing has changed of the settings\$"
     printf 'listen: tcp://127.0.0.1:0\n' >"$work/live.yaml"
     kill -HUP $server
-    logs 'error: which model\?.*; nothing has changed$'
+    logs 'error: which model\?.*; nothing has changed of the settings$'
     checks=$((checks + 1))
     "$by_hand" "$url" "$draft" 4 2043 17 >"$work/one" 2>"$work/err" ||
         fault "behind all that: $(cat "$work/err")"
@@ -273,7 +273,7 @@ reloads() {
 
     start -m "$draft" --listen tcp://127.0.0.1:0 --stat "$page"
     kill -HUP $server
-    logs 'there is no configuration file to read again$'
+    logs 'there is neither a configuration file nor a list of keys to read again$'
     kill -TERM $server
     ends 0
 }

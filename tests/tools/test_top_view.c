@@ -115,6 +115,20 @@ static void make_picture(uint32_t sessions)
         make_session(&picture.session[i], i, picture.now_ns);
 }
 
+static void give_keys(void)
+{
+    static const char *const name[] = { "carol", "alice", "bob", "dave.of.the.third.floor" };
+    for (uint32_t i = 0; i < picture.n_sessions; i++)
+        snprintf(picture.session[i].row.key, sizeof picture.session[i].row.key, "%s", name[i % 4]);
+}
+
+static void make_refused(void)
+{
+    picture.remote = true;
+    snprintf(picture.name, sizeof picture.name, "tcp://server:7078");
+    snprintf(picture.trouble, sizeof picture.trouble, "the server refuses this key");
+}
+
 /* ---- files */
 
 static void join_lines(char *text)
@@ -149,6 +163,7 @@ static void compare_file(const char *path, const char *text)
 struct shot {
     const char *name;
     uint32_t sessions, width, height;
+    bool keys, remote;
     bool ascii, gone;
     const char *sort;
     struct se_top_view view;
@@ -171,6 +186,10 @@ static void take(const struct shot *shot, const char *folder, bool write)
     struct se_top_view view = shot->view;
     make_picture(shot->sessions);
     picture.here = !shot->gone;
+    if (shot->keys)
+        give_keys();
+    if (shot->remote)
+        make_refused();
     view.sort = (uint32_t)se_top_column_find(shot->sort);
     se_top_arrange(&picture, &view);
     se_lines_begin(&lines, shot->width, shot->height, !shot->ascii);
@@ -197,6 +216,9 @@ static const struct shot shots[] = {
     { "many_200x50", 200, 200, 50, .sort = "rate" },
     { "ascii_80x24", 200, 80, 24, .ascii = true, .sort = "rate" },
     { "gone_80x24", 0, 80, 24, .gone = true, .sort = "rate" },
+    { "keys_80x24", 12, 80, 24, .keys = true, .sort = "key" },
+    { "keys_200x50", 12, 200, 50, .keys = true, .sort = "rate", .view = { .filter = "bob" } },
+    { "refused_80x24", 0, 80, 24, .gone = true, .remote = true, .sort = "rate" },
     { "help_80x24", 1, 80, 24, .sort = "rate", .view = { .help = true } },
     { "rounds_80x24", 200, 80, 24, .sort = "session", .view = { .rounds = true, .chosen = 12 } },
     { "rounds_200x50", 200, 200, 50, .sort = "wait", .view = { .rounds = true, .chosen = 199 } },

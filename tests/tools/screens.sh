@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# screens.sh SE_TOP SE_SERVERD SE_RUN SE_BENCH ROOT [PAGE] -- se-top in terminals of tmux, at two sizes.
+#
+# With no session, one, two hundred under load, and a server that goes and comes back. What must be
+# on each screen is asked for; PAGE gets the screens as they were.
+set -euo pipefail
+
+top=$1 serverd=$2 run=$3 bench=$4 root=$5 page=${6:-/dev/null}
+command -v tmux >/dev/null || { echo '77: there is no tmux'; exit 77; }
+export LC_ALL=C.UTF-8
+work=$(mktemp -d)
+name=se-top-screens.$$
+url=ipc://$work/s
+server=''
+mux() { tmux -L "$name" -f /dev/null "$@"; }
+clean() {
+    mux kill-server 2>/dev/null || true
+    [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap clean EXIT
+faults=0
+fault() {
+    faults=$((faults + 1))
+    printf 'FAULT: %s\n' "$*"
+}
+
+start_server() {
+    : >"$work/log"
+    "$serverd" -m "$root/models/tales-draft" --threads 1 --listen "$url" --stat "$name" --max-sessions 256 \
+        2>"$work/log" &
+    server=$!
+    until grep -q 'listening on' "$work/log"; do sleep 0.1; done
+}
+
+# screen SIZE PATTERN TITLE: what se-top shows there, once the pattern is on it
+screen() {
+    local left=100
+    until mux capture-pane -p -t "$1" | grep -Eq -- "$2"; do
+        left=$((left - 1))
+        [ $left -gt 0 ] || { fault "$3, $1: no $2 in: $(mux capture-pane -p -t "$1")"; break; }
+        sleep 0.2
+    done
+    mux capture-pane -p -t "$1" >"$work/screen"
+    { # without the empty lines at its end
+        printf '\n### %s, %s\n\n    ' "$3" "$1"
+        printf '%s\n' "$(sed 's/ *$//' "$work/screen")" | sed '2,$s/^\(.\)/    \1/'
+    } >>"$page"
+    awk -v most="${1%x*}" 'length($0) > most { exit 1 }' "$work/screen" || fault "$3: wider than $1"
+}
+both() {
+    screen 80x24 "$1" "$2"
+    screen 200x50 "$1" "$2"
+}
+
+cat >"$page" <<'END'
+# Screens of se-top
+
+As tmux shows them, taken by `tests/tools/screens.sh` with a server of the bundled draft model on one processor that others
+use as well.
+END
+for size in 80x24 200x50; do
+    mux new-session -d -s "$size" -x "${size%x*}" -y "${size#*x}" "exec '$top' --stat '$name' -d 0.5"
+done
+both 'waiting for a server named' 'No server yet'
+start_server
+both 'sessions 0' 'No session'
+"$run" --server "$url" -d "$root/models/tales-draft" -p 'The fox' -n 480 --ignore-eos --speculate on \
+    --depth fixed --quiet >/dev/null 2>&1 &
+edge=$!
+both '(^| )1  *.*(idle|step|waits)' 'One session'
+wait $edge || true
+"$bench" serve "$url" --from 200 --most 200 --warm-up 1s --seconds 8 --limit 10s --tokens 200 >/dev/null 2>&1 &
+load=$!
+both 'sessions 2?[12][0-9][0-9]' 'Two hundred sessions'
+kill -INT $load 2>/dev/null || true
+wait $load || true
+kill -KILL "$server"
+wait "$server" 2>/dev/null || true
+both 'waiting for a server named' 'The server was killed'
+start_server
+both 'sessions 0' 'And is back'
+
+# Another size while it runs, and the time that it takes.
+mux resize-window -t 80x24 -x 120 -y 30
+sleep 1
+mux capture-pane -p -t 80x24 | grep -q 'sessions 0' || fault 'not drawn anew at another size'
+mux send-keys -t 80x24 q
+mux send-keys -t 200x50 q
+sleep 0.5
+mux has-session 2>/dev/null && fault 'q does not leave'
+"$top" --stat "$name" -d 1 -b -n 5 >/dev/null & # 5 s at 1 Hz
+looker=$!
+sleep 4.5
+ticks=$(awk '{ print $14 + $15 }' /proc/$looker/stat)
+wait $looker
+printf '%s ms of a processor for 5 s at 1 Hz\n' $((ticks * 1000 / $(getconf CLK_TCK)))
+printf '\nAt one look a second, as text: %s ms of a processor in 5 s.\n' $((ticks * 1000 / $(getconf CLK_TCK))) >>"$page"
+[ $((ticks * 1000 / $(getconf CLK_TCK))) -le 50 ] || fault 'more than 1 % of a processor'
+kill -TERM "$server"
+wait "$server" || fault "the server ended with $?"
+server=''
+echo "$faults faults"
+[ $faults = 0 ]
