@@ -71,7 +71,8 @@ struct se_edge {
     bool was_hit;
     uint64_t begun_ns; /* drafting for it began */
     uint64_t draft_ns, ahead_ns;
-    uint64_t last_ns; /* the last answer */
+    uint64_t last_ns;  /* the last answer */
+    uint64_t heard_ns; /* the same, or the ask: to the moment, for a timeline */
 };
 
 struct se_edge_options se_edge_options(void)
@@ -159,7 +160,7 @@ int se_edge_ask(struct se_edge *e, const struct se_edge_ask *ask)
     uint32_t same = 0;
     while (same < ask->n && same < e->talk.n && e->talk.text[same] == ask->id[same])
         same++;
-    e->last_ns = e->asked_ns = now_of(e);
+    e->last_ns = e->asked_ns = e->heard_ns = now_of(e);
     r = se_talk_set(&e->talk, ask->id, ask->n, e->asked_ns);
     if (r < 0)
         return se_trace(r);
@@ -402,6 +403,16 @@ static int send(struct se_edge *e, uint64_t now_ns)
     return r < 0 ? se_trace(r) : open_tree(e);
 }
 
+static void tell_span(const struct se_edge *e, enum se_edge_work work, uint64_t begun_ns)
+{
+    if (!e->o.watch.span)
+        return;
+    const struct se_edge_span span = {
+        .work = work, .nodes = e->draft.tree.n, .begun_ns = begun_ns, .ended_ns = now_of(e)
+    };
+    e->o.watch.span(e->o.watch.context, &span);
+}
+
 /* One level, or the end of the growth. Trees that are grown beside pushes end here as well. */
 static int grow(struct se_edge *e, uint64_t now_ns)
 {
@@ -413,6 +424,7 @@ static int grow(struct se_edge *e, uint64_t now_ns)
         e->levels++;
         se_plan_note_level(&e->plan, took);
         se_plan_note_gain(&e->plan, e->draft.hung, e->draft.added);
+        tell_span(e, SE_EDGE_LEVEL, now_ns);
         return 0;
     }
     if (e->mode == PLAIN) {
@@ -425,9 +437,11 @@ static int grow(struct se_edge *e, uint64_t now_ns)
     return send(e, now_ns);
 }
 
-static int follow(struct se_edge *e)
+static int follow(struct se_edge *e, uint64_t now_ns)
 {
     int r = se_draft_follow(&e->draft, e->talk.text, e->talk.n);
+    if (r >= 0)
+        tell_span(e, SE_EDGE_FEED, now_ns);
     if (r == 0)
         return begin_growth(e);
     return r < 0 ? se_trace(r) : 0;
@@ -445,6 +459,7 @@ static int draft_ahead(struct se_edge *e, uint64_t now_ns)
     if (r < 0)
         return se_trace(r);
     e->ahead_ns += now_of(e) - now_ns;
+    tell_span(e, SE_EDGE_AHEAD, now_ns);
     if (!e->draft.betting) /* nothing to bet on */
         e->draft.betting = e->draft.grew = true;
     return 0;
@@ -470,7 +485,7 @@ static int next_in_plain(struct se_edge *e, uint64_t now_ns)
         return 0;
     }
     if (e->phase == FOLLOWING)
-        return follow(e);
+        return follow(e, now_ns);
     if (e->phase == GROWING)
         return grow(e, now_ns);
     if (!may_look(e, now_ns))
@@ -491,7 +506,7 @@ static int next_in_trees(struct se_edge *e, uint64_t now_ns)
         e->phase = FOLLOWING;
         return 0;
     case FOLLOWING:
-        return e->talk.welcomed ? follow(e) : SE_EDGE_WAIT;
+        return e->talk.welcomed ? follow(e, now_ns) : SE_EDGE_WAIT;
     case GROWING:
         return grow(e, now_ns);
     case WAITING:
@@ -559,7 +574,13 @@ static void tell_round(struct se_edge *e, uint32_t tokens, uint32_t ahead, bool 
         .up_b = result->up_b,
         .down_b = result->down_b,
         .sent = result->times,
+        .session = e->talk.session,
+        .begun_ns = e->heard_ns,
+        .sent_ns = result->sent_ns,
+        .heard_ns = result->heard_ns,
+        .accepted = result->wire.accepted - 1u,
     };
+    e->heard_ns = result->heard_ns;
     if (e->o.watch.round)
         e->o.watch.round(e->o.watch.context, &round);
 }

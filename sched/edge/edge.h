@@ -35,10 +35,26 @@ enum se_edge_depth {
 };
 enum se_edge_busy { SE_EDGE_BUSY_WAIT, SE_EDGE_BUSY_FAIL };
 
+/* What the drafter did in one go. */
+enum se_edge_work {
+    SE_EDGE_FEED,  /* it read text that it had not seen */
+    SE_EDGE_LEVEL, /* a level of the tree that is sent next */
+    SE_EDGE_AHEAD  /* work on the bet, while the server looks at a tree */
+};
+
+struct se_edge_span {
+    enum se_edge_work work;
+    uint32_t nodes; /* of the tree, afterwards */
+    uint64_t begun_ns, ended_ns;
+};
+
 struct se_edge_watch {
     void *context;
     /* Once per answer of the server; or NULL. */
     void (*round)(void *context, const struct se_edge_round *round);
+    /* Each piece of drafting, for a timeline; or NULL. With it the times of rounds are those of the
+     * very moment, for which the clock is read more often. */
+    void (*span)(void *context, const struct se_edge_span *span);
     /* Something a person may want to know, "the connection is lost"; or NULL. */
     void (*note)(void *context, const char *text);
 };
@@ -94,6 +110,13 @@ struct se_edge_round {
     uint32_t tokens; /* became text: accepted, and the target's own */
     uint32_t up_b, down_b;
     uint32_t sent; /* times: 1 without losses */
+
+    /* For a timeline, by the edge's clock. */
+    uint64_t session;  /* as on the wire */
+    uint64_t begun_ns; /* the answer before, or the ask */
+    uint64_t sent_ns;  /* the first time; 0: pushed, nothing was */
+    uint64_t heard_ns; /* the answer was read */
+    uint32_t accepted; /* drafted nodes, the root apart */
 };
 
 int se_edge_new(struct se_edge **out, const struct se_edge_options *options);

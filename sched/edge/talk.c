@@ -425,6 +425,9 @@ static int take_result(struct se_talk *t, const struct se_wire_result *m, uint64
     result->nodes = t->nodes;
     result->wire = *m;
     result->wait_ns = now_ns - t->said_ns;
+    result->sent_ns = result->pushed ? 0 : t->said_ns;
+    /* The frame may have come after the round of duty began. */
+    result->heard_ns = t->o->watch.span ? se_clock_read(&t->o->clock) : now_ns;
     result->times = t->times;
     result->up_b = t->up_b;
     result->down_b = t->down_b;

@@ -92,6 +92,7 @@ struct se_talk_result {
     uint32_t path[SE_WIRE_NODES_MAX]; /* as the tree was given, wire.accepted of them */
     uint32_t nodes;                   /* that were sent, root included */
     bool pushed;                      /* of a round of the server's own */
+    uint64_t sent_ns, heard_ns;       /* 0: a push; the moment at which the answer was read */
     uint64_t wait_ns;                 /* since the round was sent, or the last push came */
     uint32_t times, up_b, down_b;
 };

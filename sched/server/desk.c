@@ -558,6 +558,7 @@ static void on_verify(const struct asks *a, const struct se_wire *message, uint3
     slot->round = m->round;
     slot->base = m->base;
     slot->n = m->nodes;
+    slot->came_ns = se_server_moment(s, a->now_ns);
     memcpy(slot->parent, m->parent, m->nodes * sizeof *m->parent);
     memcpy(slot->token, m->token, m->nodes * sizeof *m->token);
     session->ahead = m->ahead;

@@ -58,6 +58,13 @@ static inline void se_server_observe(struct se_server *s, enum se_histogram whic
     se_server_count(s, se_histograms[which].sum, value);
 }
 
+/* A moment of a timeline: arrival and answer of a round must not lie before the frame was there, or
+ * behind the moment at which the edge had it, as the beginning of a round of duty may. */
+static inline uint64_t se_server_moment(const struct se_server *s, uint64_t now_ns)
+{
+    return s->o.watch.round ? se_clock_read(&s->o.clock) : now_ns;
+}
+
 void se_server_tell(struct se_server *s, enum se_server_note level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -107,6 +114,8 @@ void se_show_opened(struct se_server *s, uint32_t session, const struct se_wire_
                     uint64_t now_ns);
 void se_show_asked(struct se_server *s, uint32_t session, const struct se_wire_verify *verify);
 void se_show_answered(struct se_server *s, const struct se_slot *slot);
+/* The answer of a round has left: tells whoever draws a timeline. */
+void se_show_round(struct se_server *s, const struct se_slot *slot, uint64_t sent_ns);
 /* Writes those that have changed, if there is a board. */
 void se_show_touched(struct se_server *s);
 

@@ -330,6 +330,7 @@ static void settle_round(struct se_pipeline *p, struct se_job *job, uint32_t par
     const struct se_part *of = &job->part[part];
     slot->begun_ns = job->begun_ns;
     slot->ended_ns = job->ended_ns;
+    slot->step = p->steps;
     if (job->result == 0)
         s->computed += of->n_path;
     if (slot->dropped) {

@@ -159,6 +159,7 @@ static void push_on(struct se_server *s, uint32_t at, uint64_t now_ns)
     slot->round = round + 1;
     slot->base = session->n;
     slot->n = 1;
+    slot->came_ns = se_server_moment(s, now_ns);
     slot->parent[0] = SE_NODE_ROOT;
     slot->token[0] = bonus;
     slot->pushed = true;
@@ -237,6 +238,17 @@ static bool may_push(struct se_server *s, uint32_t at, uint64_t now_ns)
     return false;
 }
 
+static enum se_said say_result(struct se_server *s, const struct se_slot *slot,
+                               const struct se_wire *message)
+{
+    const struct se_session *session = se_server_session(s, slot->session);
+    const uint64_t sent_ns = se_server_moment(s, 0);
+    enum se_said said = se_say(s, session->peer, message);
+    if (said == SE_SAID)
+        se_show_round(s, slot, sent_ns);
+    return said;
+}
+
 /* False: there is no room to send it now. */
 static bool answer(struct se_server *s, uint32_t at, uint64_t now_ns)
 {
@@ -247,7 +259,7 @@ static bool answer(struct se_server *s, uint32_t at, uint64_t now_ns)
         struct se_wire message = { .session = session->id,
                                    .type = SE_WIRE_RESULT,
                                    .result = result_of(s, slot) };
-        if (session->peer != 0 && se_say(s, session->peer, &message) == SE_SAID_LATER) {
+        if (session->peer != 0 && say_result(s, slot, &message) == SE_SAID_LATER) {
             se_server_count(s, SE_COUNT_SEND_WAITS, 1);
             if (may_wait(slot, now_ns))
                 return false;

@@ -55,11 +55,24 @@ struct se_server_step {
     uint32_t pages_free;
 };
 
+/* One round whose answer has left, for a timeline (docs/trace.md). */
+struct se_server_round {
+    uint64_t session; /* as on the wire */
+    uint64_t step;    /* number of the one that it was in */
+    uint64_t came_ns; /* its frame was read; pushed: the answer before it left */
+    uint64_t ready_ns, begun_ns, ended_ns; /* nothing but a place in a step was missing; the step */
+    uint64_t sent_ns;                      /* just before the link had the answer */
+    uint32_t round, base;
+    uint32_t nodes, taken; /* of the tree, root included; that became text */
+    bool pushed;           /* the server made it itself */
+};
+
 enum se_server_note { SE_SERVER_INFO, SE_SERVER_WARN, SE_SERVER_ERROR };
 
 struct se_server_watch {
     void *context;
     void (*step)(void *context, const struct se_server_step *step);           /* or NULL */
+    void (*round)(void *context, const struct se_server_round *round);        /* or NULL */
     void (*note)(void *context, enum se_server_note level, const char *text); /* or NULL */
 };
 

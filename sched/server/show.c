@@ -68,6 +68,28 @@ void se_show_answered(struct se_server *s, const struct se_slot *slot)
     session->answered_new = true;
 }
 
+void se_show_round(struct se_server *s, const struct se_slot *slot, uint64_t sent_ns)
+{
+    if (!s->o.watch.round)
+        return;
+    const struct se_server_round round = {
+        .session = se_server_session(s, slot->session)->id,
+        .step = slot->step,
+        .came_ns = slot->came_ns,
+        /* A prompt that was computed before the round came does not count from then. */
+        .ready_ns = slot->ready_ns > slot->came_ns ? slot->ready_ns : slot->came_ns,
+        .begun_ns = slot->begun_ns,
+        .ended_ns = slot->ended_ns,
+        .sent_ns = sent_ns,
+        .round = slot->round,
+        .base = slot->base,
+        .nodes = slot->n,
+        .taken = slot->n_path,
+        .pushed = slot->pushed,
+    };
+    s->o.watch.round(s->o.watch.context, &round);
+}
+
 static enum se_board_state state_of(const struct se_server *s, const struct se_session *session)
 {
     const struct se_slot *slot =

@@ -36,7 +36,9 @@ struct se_slot {
     uint32_t n_path, bonus;
     int failed; /* below 0: the engine's error */
     uint64_t arrived_ns, ready_ns, begun_ns, ended_ns;
-    uint32_t passed; /* steps that left without it while it was ready */
+    uint64_t came_ns; /* as arrived_ns, to the moment: for a timeline */
+    uint64_t step;    /* number of the one that it was in */
+    uint32_t passed;  /* steps that left without it while it was ready */
 };
 
 /* Lists of slots: the oldest first. */

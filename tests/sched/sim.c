@@ -64,6 +64,16 @@ static void on_step(void *context, const struct se_server_step *step)
         sim->o.watch.step(sim->o.watch.context, step);
 }
 
+/* What a timeline is drawn with: in order, whatever happens. */
+static void on_server_round(void *context, const struct se_server_round *round)
+{
+    const struct sim *sim = context;
+    assert_true(round->session != 0 && round->step >= 1 && round->step <= sim->steps);
+    assert_true(round->came_ns <= round->ready_ns && round->ready_ns <= round->begun_ns);
+    assert_true(round->begun_ns <= round->ended_ns && round->ended_ns <= round->sent_ns);
+    assert_true(round->taken >= 1 && round->taken <= round->nodes);
+}
+
 static void on_note(void *context, enum se_server_note level, const char *text)
 {
     struct sim *sim = context;
@@ -107,7 +117,7 @@ static void start_server(struct sim *sim)
         .max_sessions = sim->o.max_sessions,
         .live = sim->o.live,
         .stat = sim->stat,
-        .watch = { sim, on_step, on_note },
+        .watch = { .context = sim, .step = on_step, .round = on_server_round, .note = on_note },
     };
     for (uint32_t rows = 1; sim->o.know_costs && rows <= 256; rows *= 4)
         se_pace_note(&o.pace, rows, step_cost(sim, rows));
@@ -276,9 +286,19 @@ void sim_draft(struct sim *sim, uint32_t i, float stray, uint64_t level_ns, uint
     e->row_ns = row_ns;
 }
 
+static void on_span(void *context, const struct se_edge_span *span)
+{
+    (void)context;
+    assert_true(span->begun_ns <= span->ended_ns);
+}
+
 static void on_round(void *context, const struct se_edge_round *round)
 {
     struct sim_edge *e = context;
+    const bool pushed = round->kind == SE_EDGE_PUSHED;
+    assert_true(round->session != 0 && pushed == (round->sent_ns == 0));
+    assert_true(pushed || (round->begun_ns <= round->sent_ns && round->sent_ns <= round->heard_ns));
+    assert_true(round->begun_ns <= round->heard_ns);
     e->rounds++;
     e->hits += round->hit;
     if (e->first_ns == 0)
@@ -324,7 +344,9 @@ void sim_join(struct sim *sim, uint32_t i)
     e->options.link = e->link;
     e->options.frames = e->frames;
     e->options.clock = (struct se_clock){ edge_now, e };
-    e->options.watch = (struct se_edge_watch){ e, on_round, on_edge_note };
+    e->options.watch = (struct se_edge_watch){
+        .context = e, .round = on_round, .span = on_span, .note = on_edge_note
+    };
     if (se_edge_new(&e->edge, &e->options) < 0)
         fail_msg("%s", se_err_text());
     e->dead = false;
