@@ -18,6 +18,7 @@
 #include "tools/memory.h"
 #include "tools/rig.h"
 #include "tools/step_log.h"
+#include "tools/trace_log.h"
 #include "tools/warm_up.h"
 
 enum {
@@ -34,7 +35,8 @@ struct se_host {
     struct se_rig rig;
     struct se_stat *stat;
     struct se_board *board;
-    struct se_step_log *step_log;
+    struct se_scribe *step_log;
+    struct se_trace_log *trace;
     struct se_frames *frames;
     struct se_link *link;
     struct se_stepper *stepper;
@@ -188,14 +190,33 @@ out:
     return r;
 }
 
+static void warn(const struct se_host *host, int r)
+{
+    const struct se_server_watch *watch = &host->o.watch;
+    if (r < 0 && watch->note)
+        watch->note(watch->context, SE_SERVER_WARN, se_err_text());
+}
+
 static void on_step(void *context, const struct se_server_step *step)
 {
     struct se_host *host = context;
     const struct se_server_watch *watch = &host->o.watch;
-    if (host->step_log && se_step_log_add(host->step_log, step) < 0 && watch->note)
-        watch->note(watch->context, SE_SERVER_WARN, se_err_text());
+    if (host->step_log) {
+        se_scribe_put(host->step_log, step);
+        warn(host, se_scribe_check(host->step_log));
+    }
+    if (host->trace) {
+        se_trace_log_step(host->trace, step);
+        warn(host, se_trace_log_check(host->trace));
+    }
     if (watch->step)
         watch->step(watch->context, step);
+}
+
+/* Asked for with a trace alone. */
+static void on_round(void *context, const struct se_server_round *round)
+{
+    se_trace_log_server_round(((struct se_host *)context)->trace, round);
 }
 
 static void on_note(void *context, enum se_server_note level, const char *text)
@@ -248,7 +269,10 @@ static int open_server(struct se_host *host)
         .stat = host->stat,
         .board = host->board,
         .guard = host->o.guard,
-        .watch = { .context = host, .step = on_step, .note = on_note },
+        .watch = { .context = host,
+                   .step = on_step,
+                   .round = host->trace ? on_round : NULL,
+                   .note = on_note },
     };
     if (getrandom(o.secret, sizeof o.secret, 0) != (ssize_t)sizeof o.secret)
         return se_fail(-errno, "no random numbers: %s", strerror(errno));
@@ -298,6 +322,8 @@ static int open_outside(struct se_host *host)
     int r = open_stat(host);
     if (r == 0 && host->o.step_log)
         r = se_step_log_open(&host->step_log, host->o.step_log);
+    if (r == 0 && host->o.trace)
+        r = se_trace_log_open(&host->trace, host->o.trace, SE_TRACE_SERVER);
     if (r == 0)
         r = open_link(host);
     if (r == 0)
@@ -311,6 +337,18 @@ static int open_outside(struct se_host *host)
     return r < 0 ? se_trace(r) : r;
 }
 
+static void close_logs(struct se_host *host)
+{
+    const char *const path[] = { host->o.step_log, host->o.trace };
+    const uint64_t lost[] = { se_scribe_close(host->step_log), se_trace_log_close(host->trace) };
+    for (int i = 0; i < 2; i++)
+        if (lost[i] > 0)
+            warn(host, se_fail(-EIO,
+                               "%s: %" PRIu64 " lines are missing: it was not written as fast "
+                               "as they came",
+                               path[i], lost[i]));
+}
+
 /* What others see goes first, and what works for the server before the server. */
 static void close_outside(struct se_host *host)
 {
@@ -318,7 +356,7 @@ static void close_outside(struct se_host *host)
     se_server_free(host->server);
     se_link_fini(host->link);
     se_frames_free(host->frames);
-    se_step_log_close(host->step_log);
+    close_logs(host);
     se_board_free(host->board); /* while the name is ours */
     se_stat_free(host->stat);
     host->stepper = NULL;
@@ -326,6 +364,7 @@ static void close_outside(struct se_host *host)
     host->link = NULL;
     host->frames = NULL;
     host->step_log = NULL;
+    host->trace = NULL;
     host->board = NULL;
     host->stat = NULL;
     host->facts.url = NULL;

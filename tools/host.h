@@ -34,6 +34,7 @@ struct se_host_options {
     const char *stat;      /* name of the page of counters in /dev/shm; NULL: nobody sees it */
     const char *stat_else; /* another, for when a process that lives has that one; or NULL */
     const char *step_log;  /* file to which each step adds a line (step_log.h), or NULL */
+    const char *trace;     /* file for a timeline (trace_log.h), or NULL */
     struct se_server_watch watch;
     struct se_guard *guard; /* who may come; NULL: anybody */
 };

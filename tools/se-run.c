@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* se-run: writes texts with a target model elsewhere, and drafts ahead of it. */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,7 +102,6 @@ static void open_writer(struct se_run *run)
 static int open_run(struct se_run *run, struct source *source)
 {
     const struct se_run_options *o = run->o;
-    struct se_edge_watch watch = se_run_watch(run);
     int r = se_run_words_open(&run->words, se_run_options_words(o),
                               se_run_options_chat(o, source->kind),
                               (enum se_chat_family)o->prompt.family);
@@ -109,17 +109,29 @@ static int open_run(struct se_run *run, struct source *source)
         r = open_source(source, run);
     if (r == 0)
         r = se_run_record_open(&run->record, o->result, o->client);
+    if (r == 0 && o->trace)
+        r = se_trace_log_open(&run->trace, o->trace, SE_TRACE_EDGE);
     if (r != 0)
         return r;
     open_writer(run);
+    const struct se_edge_watch watch = se_run_watch(run);
     r = se_run_edge_open(&run->edge, o, &run->words, &run->sampling, &watch);
     return r == SE_RUN_DRAFTER_OTHER ? SE_RUN_REFUSED : r;
+}
+
+static void close_trace(struct se_run *run)
+{
+    const uint64_t lost = se_trace_log_close(run->trace);
+    if (lost > 0)
+        se_program_say("%s: %" PRIu64 " lines are missing: it was not written as fast as they came",
+                       run->o->trace, lost);
 }
 
 static void close_run(struct se_run *run)
 {
     se_run_edge_close(&run->edge);
     se_run_record_close(&run->record);
+    close_trace(run);
     se_run_writer_fini(&run->writer);
     se_run_tally_fini(&run->all);
     se_run_tally_fini(&run->one);

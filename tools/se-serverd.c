@@ -71,6 +71,8 @@ const struct se_conf_row se_serverd_rows[] = {
       "wants a processor for each" },
     { "step-log", 0, SE_CONF_TEXT, AT(step_log), NULL, 0, 0, "FILE",
       "adds a line of JSON to it for every step" },
+    { "trace", 0, SE_CONF_TEXT, AT(trace), NULL, 0, 0, "FILE",
+      "when every round came, was computed and left, for the timelines of se-trace" },
     { "stat", 0, SE_CONF_TEXT, AT(stat), NULL, 0, 0, "NAME",
       "page of counters in /dev/shm; se-serverd if not given, with the process id behind it if "
       "that "

@@ -22,6 +22,7 @@
 #include "tools/se_run_tally.h"
 #include "tools/se_run_words.h"
 #include "tools/se_run_writer.h"
+#include "tools/trace_log.h"
 
 enum {                                      /* how it may end, beside tools/outcome.h */
        SE_RUN_UNREACHABLE = SE_OUTCOME_OWN, /* there is no server */
@@ -37,6 +38,7 @@ struct se_run {
     struct se_run_edge edge;
     struct se_run_writer writer;
     struct se_run_record record;
+    struct se_trace_log *trace; /* or NULL */
     struct se_run_tally all;   /* of every answer */
     struct se_run_tally one;   /* of the last one */
     struct se_run_tally *part; /* of some; NULL: of none */

@@ -33,6 +33,16 @@ static void on_round(void *context, const struct se_edge_round *round)
     /* The text goes on without its records: it is what the user waits for. */
     if (se_run_record_round(&run->record, round) < 0)
         snprintf(run->broken, sizeof run->broken, "%s", se_err_text());
+    if (run->trace) {
+        se_trace_log_edge_round(run->trace, round, run->record.request);
+        if (se_trace_log_check(run->trace) < 0)
+            se_program_say("%s", se_err_text());
+    }
+}
+
+static void on_span(void *context, const struct se_edge_span *span)
+{
+    se_trace_log_span(((struct se_run *)context)->trace, span);
 }
 
 static void on_note(void *context, const char *text)
@@ -48,7 +58,9 @@ static void on_note(void *context, const char *text)
 
 struct se_edge_watch se_run_watch(struct se_run *run)
 {
-    return (struct se_edge_watch){ .context = run, .round = on_round, .note = on_note };
+    return (struct se_edge_watch){
+        .context = run, .round = on_round, .span = run->trace ? on_span : NULL, .note = on_note
+    };
 }
 
 int se_run_records_whole(const struct se_run *run)

@@ -89,6 +89,10 @@ const struct se_conf_row se_run_rows[] = {
       "write a record of every round, a JSON object a line" },
     { "client", 0, SE_CONF_UINT, AT(client), "0", 0, 4294967295.0, "N",
       "number of this edge in its records" },
+    { "trace", 0, SE_CONF_TEXT, AT(trace), NULL, 0, 0, "FILE",
+      "when every round was drafted, sent and answered, for the timelines of se-trace; with "
+      "--local "
+      "FILE.server is the target's" },
 
     { "draft", 'd', SE_CONF_TEXT, AT(draft), NULL, 0, 0, "DIR",
       "folder of the draft model; \"ngram\": guess from the text itself; without it nobody drafts, "
@@ -150,8 +154,8 @@ bool se_run_options_chat(const struct se_run_options *o, enum se_run_source sour
 
 void se_run_options_tidy(struct se_run_options *o)
 {
-    const char **const name[] = { &o->server, &o->model, &o->tokenizer, &o->file,      &o->dataset,
-                                  &o->result, &o->draft, &o->key,       &o->server_key };
+    const char **const name[] = { &o->server, &o->model, &o->tokenizer, &o->file, &o->dataset,
+                                  &o->result, &o->draft, &o->trace,     &o->key,  &o->server_key };
     for (size_t i = 0; i < sizeof name / sizeof name[0]; i++)
         if (*name[i] && !**name[i])
             *name[i] = NULL;

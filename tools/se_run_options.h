@@ -46,7 +46,7 @@ struct se_run_options {
     /* how it is shown */
     bool ids_out, json, echo, stats, quiet;
     int color; /* enum se_run_color */
-    const char *result;
+    const char *result, *trace;
     uint64_t client;
 
     /* the draft */

@@ -14,6 +14,7 @@
 #include "tools/program.h"
 
 enum {
+    PATH_B = 4096,
     SENTENCE_B = 512,
     SESSIONS = 4 /* the one that is used, and others that it has said goodbye to */
 };
@@ -22,6 +23,7 @@ struct se_run_server {
     const char *url;
     /* In this process. */
     struct se_host *host;
+    char trace[PATH_B]; /* file of the target's trace */
     pthread_t thread;
     bool running;
     atomic_bool stop;
@@ -87,6 +89,10 @@ static int start(struct se_run_server *server)
 static int open_here(struct se_run_server *server, const struct se_run_options *o)
 {
     struct se_host_options options = host_options(o);
+    if (o->trace) {
+        snprintf(server->trace, sizeof server->trace, "%s.server", o->trace);
+        options.trace = server->trace;
+    }
     int r = se_host_load(&server->host, &options);
     if (r == 0)
         r = se_host_listen(server->host);

@@ -42,6 +42,7 @@ struct se_serverd_settings {
     struct se_serverd_live live;
     int idle;               /* park, yield, spin */
     const char *step_log;   /* file, or NULL */
+    const char *trace;      /* file, or NULL */
     const char *stat;       /* page; NULL: chosen; "": nobody sees it */
     const char *keys, *key; /* files: who may come, and the server's own; or NULL or "" */
     const char *admin;      /* URL; auto; NULL or "": nowhere */

@@ -47,6 +47,7 @@ static struct se_host_options host_options(const struct se_serverd_settings *s,
     o.live = se_serverd_live_of(&s->live);
     o.idle = idle[s->idle];
     o.step_log = s->step_log && *s->step_log ? s->step_log : NULL;
+    o.trace = s->trace && *s->trace ? s->trace : NULL;
     o.stat = s->stat ? (*s->stat ? s->stat : NULL) : usual_page;
     o.stat_else = s->stat ? NULL : other_page;
     o.watch.note = on_note;

@@ -1,44 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/step_log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "runtime/base/err.h"
-#include "runtime/base/mem.h"
+#include "sched/server/server.h"
 
-enum { LINE_B = 1024 };
+enum { ROOM = 4096 };
 
-struct se_step_log {
-    const char *path;
-    int fd;
-    bool failed;
-};
-
-int se_step_log_open(struct se_step_log **out, const char *path)
+static int compose(char line[SE_SCRIBE_LINE_B], const void *item)
 {
-    struct se_step_log *log = se_mem_new(1, sizeof *log);
-    if (!log)
-        return se_trace(-ENOMEM);
-    *log = (struct se_step_log){ .path = path };
-    log->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (log->fd < 0) {
-        int r = se_fail(-errno, "%s: %s", path, strerror(errno));
-        se_mem_free(log);
-        return r;
-    }
-    *out = log;
-    return 0;
-}
-
-static int compose(char line[LINE_B], const struct se_server_step *s)
-{
-    return snprintf(line, LINE_B,
+    const struct se_server_step *s = item;
+    return snprintf(line, SE_SCRIBE_LINE_B,
                     "{\"number\": %" PRIu64 ", \"begun_ns\": %" PRIu64 ", \"step_ns\": %" PRIu64
                     ", \"idle_ns\": %" PRIu64 ", \"rounds\": %" PRIu32 ", \"max_batch\": %" PRIu32
                     ", \"fill\": %.3f, \"prefills\": %" PRIu32 ", \"rows\": %" PRIu32
@@ -51,27 +25,12 @@ static int compose(char line[LINE_B], const struct se_server_step *s)
                     s->pages_free);
 }
 
-int se_step_log_add(struct se_step_log *log, const struct se_server_step *step)
+int se_step_log_open(struct se_scribe **out, const char *path)
 {
-    char line[LINE_B];
-    if (log->failed)
-        return 0;
-    int len = compose(line, step);
-    ssize_t n;
-    do
-        n = write(log->fd, line, (size_t)len);
-    while (n < 0 && errno == EINTR);
-    if (n == len)
-        return 0;
-    log->failed = true;
-    return se_fail(n < 0 ? -errno : -ENOSPC, "%s: %s; no more steps are logged", log->path,
-                   strerror(n < 0 ? errno : ENOSPC));
-}
-
-void se_step_log_close(struct se_step_log *log)
-{
-    if (!log)
-        return;
-    close(log->fd);
-    se_mem_free(log);
+    const struct se_scribe_options options = { .path = path,
+                                               .append = true,
+                                               .item_b = sizeof(struct se_server_step),
+                                               .room = ROOM,
+                                               .compose = compose };
+    return se_trace(se_scribe_open(out, &options));
 }

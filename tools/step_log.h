@@ -3,18 +3,15 @@
  *
  *   {"number": 1, "begun_ns": ..., ... }      the fields of struct se_server_step, by their names
  *
- * A line is written whole, at once, and is there for whoever reads along. One thread. */
+ * Written by a scribe (scribe.h): lines are whole, and there soon. */
 #ifndef SE_TOOLS_STEP_LOG_H
 #define SE_TOOLS_STEP_LOG_H
 
-#include "sched/server/server.h"
+#include "tools/scribe.h"
 
-struct se_step_log;
+struct se_server_step;
 
-/* Goes on behind what the file holds. 0 or -errno. */
-int se_step_log_open(struct se_step_log **out, const char *path);
-/* 0 or -errno, the text names the file. After a failure it says nothing more, and 0. */
-int se_step_log_add(struct se_step_log *log, const struct se_server_step *step);
-void se_step_log_close(struct se_step_log *log); /* NULL is fine */
+/* Goes on behind what the file holds. What is put are struct se_server_step. 0 or -errno. */
+int se_step_log_open(struct se_scribe **out, const char *path);
 
 #endif
