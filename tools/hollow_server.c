@@ -6,6 +6,7 @@
 
 #include "kernels/attend.h"
 #include "runtime/base/err.h"
+#include "tools/trace_log.h"
 #include "transport/wire.h"
 
 enum {
@@ -24,6 +25,13 @@ static void on_step(void *context, const struct se_server_step *step)
     of->last = *step;
     of->steps++;
     of->rounds += step->rounds;
+    if (of->trace)
+        se_trace_log_step(of->trace, step);
+}
+
+static void on_round(void *context, const struct se_server_round *round)
+{
+    se_trace_log_server_round(((struct se_hollow_server *)context)->trace, round);
 }
 
 /* A step that has room for a tree of everybody. */
@@ -66,7 +74,7 @@ static int open_server(struct se_hollow_server *of, const struct se_hollow_optio
         .max_nodes = o->nodes,
         .max_sessions = o->sessions,
         .live = se_server_live(),
-        .watch = { .context = of, .step = on_step },
+        .watch = { .context = of, .step = on_step, .round = of->trace ? on_round : NULL },
     };
     server.live.max_batch = o->sessions;
     server.live.peer_sessions = o->sessions;
@@ -91,6 +99,8 @@ int se_hollow_server_open(struct se_hollow_server *of, const struct se_hollow_op
         .engine = of->engine, .idle = o->idle, .wake = on_job, .wake_context = of
     };
     r = open_link(of, o);
+    if (r == 0 && o->trace)
+        r = se_trace_log_open(&of->trace, o->trace, SE_TRACE_SERVER);
     if (r == 0)
         r = se_stepper_new(&of->stepper, &stepper);
     if (r == 0)
@@ -140,6 +150,7 @@ void se_hollow_server_close(struct se_hollow_server *of)
     se_hollow_server_stop(of);
     se_stepper_free(of->stepper);
     se_server_free(of->server);
+    se_trace_log_close(of->trace);
     se_link_fini(of->link);
     se_frames_free(of->frames);
     se_engine_free(of->engine);

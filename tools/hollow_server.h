@@ -23,6 +23,7 @@ struct se_hollow_options {
     uint64_t step_ns;
     bool engine_thread; /* the stepper's own; else it is called by hand */
     struct se_idle_options idle;
+    const char *trace; /* file (trace_log.h), or NULL */
 };
 
 struct se_hollow_server {
@@ -33,6 +34,7 @@ struct se_hollow_server {
     struct se_link *link;
     struct se_stepper *stepper;
     struct se_server *server;
+    struct se_trace_log *trace; /* or NULL */
     pthread_t thread;
     bool runs;
     int result; /* of the thread */

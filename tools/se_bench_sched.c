@@ -23,7 +23,7 @@ enum { WARM_UP = 64, WARM_UP_STEPS = 4, CONTEXT = 4096, URL_B = 512 };
 
 struct options {
     uint64_t sessions, nodes, rounds, steps, step_ns, seed;
-    const char *link;
+    const char *link, *trace;
     bool spin;
     struct se_figures_options figures;
 };
@@ -138,6 +138,7 @@ static int begin(struct bench *b, uint32_t sessions, const struct se_hollow_opti
     o.peers = 1;
     o.peer_sessions = sessions;
     o.context = CONTEXT;
+    o.trace = b->o->trace;
     b->by_hand = !o.engine_thread;
     memset(&b->flock, 0, sizeof b->flock);
     int r = se_hollow_server_open(&b->of, &o);
@@ -349,6 +350,10 @@ static const struct se_conf_row rows[] = {
       "loop|shm|tcp|ipc|URL", "between edges and server" },
     { "spin", 0, SE_CONF_FLAG, offsetof(struct options, spin), NULL, 0, 0, NULL,
       "one round at a time: spin in place of sleeping" },
+    { "trace", 0, SE_CONF_TEXT, offsetof(struct options, trace), NULL, 0, 0, "FILE",
+      "the server traces into it, as --trace of se-serverd has it: what that costs; each part "
+      "begins "
+      "the file anew" },
     { "seed", 's', SE_CONF_UINT, offsetof(struct options, seed), "1", 0, 0x1p64, "N",
       "of the tree" },
     SE_FIGURES_OPTION_ROWS(struct options, figures),
