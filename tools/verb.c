@@ -28,7 +28,7 @@ static int check_words(const struct se_verb *verb, const char *title, int n, cha
     if (n < verb->n_arguments)
         return se_usage("%s is missing: %s%s%s [OPTION...]", words(verb), title, blank(verb),
                         words(verb));
-    if (n > verb->n_arguments)
+    if (n > verb->n_arguments && !verb->more_arguments)
         return se_usage("\"%s\" is one word too many: %s%s%s [OPTION...]", word[verb->n_arguments],
                         title, blank(verb), words(verb));
     return 0;

@@ -5,6 +5,7 @@
 #ifndef SE_TOOLS_VERB_H
 #define SE_TOOLS_VERB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "runtime/base/conf.h"
@@ -16,6 +17,7 @@ struct se_verb {
     const char *name;      /* NULL: what the program does, without being told a verb */
     const char *arguments; /* "DIR FILE", as usage shows them; NULL: none */
     int n_arguments;
+    bool more_arguments; /* the last of them may come more than once: NULL ends them */
     const char *summary; /* one line */
     const char *more;    /* paragraph of --help, or NULL */
     const struct se_conf_row *rows;
