@@ -214,16 +214,28 @@ static double over(const struct se_offset_bound *bound, double sign, double slop
     return sign * (bound->ns - slope * bound->at);
 }
 
-/* The bound that is the most in the way of lines with that slope is left out. */
-static void leave_out(struct se_offset_bounds *of, double sign, double slope)
+static int by_height(const void *a, const void *b)
 {
-    struct se_offset_bound *worst = NULL;
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The n bounds that are the most in the way of lines with that slope are left out. */
+static int leave_out(struct se_offset_bounds *of, double sign, double slope, size_t n)
+{
+    size_t all = 0;
+    double *height = se_mem_new(of->n + 1, sizeof *height);
+    if (!height)
+        return se_trace(-ENOMEM);
     for (size_t i = 0; i < of->n; i++)
-        if (!of->bound[i].out &&
-            (!worst || over(&of->bound[i], sign, slope) < over(worst, sign, slope)))
-            worst = &of->bound[i];
-    if (worst)
-        worst->out = true;
+        if (!of->bound[i].out)
+            height[all++] = over(&of->bound[i], sign, slope);
+    qsort(height, all, sizeof *height, by_height);
+    const double most = all == 0 ? 0 : height[(n < all ? n : all) - 1];
+    for (size_t i = 0; i < of->n; i++)
+        of->bound[i].out |= over(&of->bound[i], sign, slope) <= most;
+    se_mem_free(height);
+    return 0;
 }
 
 /* Of two bounds that contradict each other one may have been right: the line says which. */
@@ -244,21 +256,21 @@ static double best_slope(const struct fit *f)
     return width(f, 0) >= width(f, slope) ? 0 : slope;
 }
 
-/* 1: it was contradictory, less so now: again. */
-static int fit_once(struct se_offset *o)
+/* 1: it was contradictory, less so now, by n bounds on each side: again. */
+static int fit_once(struct se_offset *o, size_t n)
 {
     struct fit f;
     int up = make_hull(&f.up, &o->up, 1), down = make_hull(&f.down, &o->down, -1);
     int r = up < 0 ? up : down;
+    if (r == 0 && f.up.n + f.down.n == 0)
+        r = -ENODATA; /* no two of them agree */
     if (r == 0) {
         const double slope = best_slope(&f);
         r = width(&f, slope) < 0;
         if (r == 0)
             choose(o, &f, slope);
-        else {
-            leave_out(&o->up, 1, slope);
-            leave_out(&o->down, -1, slope);
-        }
+        else if (leave_out(&o->up, 1, slope, n) < 0 || leave_out(&o->down, -1, slope, n) < 0)
+            r = -ENOMEM;
     }
     se_mem_free(f.up.corner);
     se_mem_free(f.down.corner);
@@ -267,15 +279,16 @@ static int fit_once(struct se_offset *o)
 
 int se_offset_fit(struct se_offset *o)
 {
+    size_t n = 1;
     int r;
     if (o->up.n + o->down.n == 0)
         return -ENODATA;
     o->out = 0;
-    do
-        r = fit_once(o);
-    while (r == 1);
+    /* More each time, for half of a long trace may be wrong; who is right is taken back. */
+    for (; (r = fit_once(o, n)) == 1; n *= 2)
+        ;
     if (r < 0)
-        return se_trace(r);
+        return r == -ENODATA ? r : se_trace(r);
     take_back(o, &o->up, 1);
     take_back(o, &o->down, -1);
     return 0;

@@ -50,7 +50,7 @@ void se_offset_fini(struct se_offset *offset);
 int se_offset_up(struct se_offset *offset, uint64_t edge_ns, uint64_t server_ns);
 int se_offset_down(struct se_offset *offset, uint64_t edge_ns, uint64_t server_ns);
 
-/* Draws the line. 0; -ENODATA when there were no frames; -ENOMEM. */
+/* Draws the line. 0; -ENODATA when there were no frames, or all contradict each other; -ENOMEM. */
 int se_offset_fit(struct se_offset *offset);
 
 /* A moment of the edge, by the server's clock. */

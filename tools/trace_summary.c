@@ -88,6 +88,7 @@ static void walk_round(struct walk *w, const struct se_trace_merge *m,
 struct line {
     struct se_hist phase[SE_TRACE_PHASES];
     struct walk walk;
+    bool has_edge; /* its trace is there */
     uint64_t tokens;
     int64_t begun_ns, ended_ns;
 };
@@ -101,7 +102,10 @@ static int add_round(struct line *line, const struct se_trace_merge *m,
     for (size_t i = 0; i < n && r == 0; i++)
         r = se_hist_add(&line->phase[part[i].phase],
                         (double)(part[i].ended_ns - part[i].begun_ns) * 1e-6);
-    line->tokens += round->edge ? round->edge->round.tokens : round->server->taken;
+    if (round->edge)
+        line->tokens += round->edge->round.tokens;
+    else if (!line->has_edge) /* otherwise the answer was lost, and asked for again */
+        line->tokens += round->server->taken;
     line->begun_ns = part[0].begun_ns < line->begun_ns ? part[0].begun_ns : line->begun_ns;
     line->ended_ns = part[n - 1].ended_ns > line->ended_ns ? part[n - 1].ended_ns : line->ended_ns;
     if (round->edge)
@@ -161,7 +165,8 @@ static void print_line(struct line *line, const struct se_trace_merge *m,
 static int print_session(const struct se_trace_merge *m, const struct all_verify *all,
                          const struct se_trace_session *s, FILE *to)
 {
-    struct line line = { .walk = { .all = all, .session = s->id },
+    struct line line = { .has_edge = s->edge_file != SE_TRACE_NO_FILE,
+                         .walk = { .all = all, .session = s->id },
                          .begun_ns = INT64_MAX,
                          .ended_ns = INT64_MIN };
     int r = 0;

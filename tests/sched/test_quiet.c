@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_quiet loop|shm - a server that polls, beside edges that do: between a VERIFY that the link
  * hands out and the step that it gets into, neither the server's thread nor the engine's asks for
- * memory, takes a lock or calls the system.
+ * memory, takes a lock or calls the system; not for a trace either, which it writes all along.
  *
  *   server's thread, a turn   │ steps that ended, send ... send, a step, recv ... recv: VERIFY,
  *                             │ recv: nothing more, its step │
@@ -31,6 +31,7 @@
 #include "sched/server/parts.h"
 #include "tests/sched/quiet.h"
 #include "tests/sched/table_backend.h"
+#include "tools/trace_log.h"
 
 enum { EDGES = 4, CONTEXT = 1024, PAGES = 512, ROWS = 256, FRAMES = 256, PROMPT = 20 };
 enum { DRAFT_ROWS = 48, FIRST_ROUNDS = 4, VERIFIES_LEAST = 100, SKIPPED = 77 };
@@ -47,6 +48,7 @@ struct host {
     struct se_engine *engine;
     struct se_stepper *stepper;
     struct se_server *server;
+    struct se_trace_log *trace;
     pthread_t thread;
     _Atomic bool counts, counted, leaves;
     bool turn_counts, verify_came; /* the server thread's */
@@ -159,6 +161,19 @@ static void *host_main(void *context)
     return NULL;
 }
 
+static void on_step(void *context, const struct se_server_step *step)
+{
+    (void)context;
+    se_trace_log_step(host.trace, step);
+    assert_int_equal(se_trace_log_check(host.trace), 0);
+}
+
+static void on_server_round(void *context, const struct se_server_round *round)
+{
+    (void)context;
+    se_trace_log_server_round(host.trace, round);
+}
+
 static void begin(void)
 {
     host.link = (struct se_link){ .ops = &host_ops, .frame_max_b = SE_WIRE_FRAME_MAX };
@@ -193,7 +208,9 @@ static void begin(void)
         .max_nodes = 65,
         .max_sessions = EDGES,
         .live = se_server_live(),
+        .watch = { .step = on_step, .round = on_server_round },
     };
+    assert_int_equal(se_trace_log_open(&host.trace, "/dev/null", SE_TRACE_SERVER), 0);
     assert_int_equal(se_server_new(&host.server, &o), 0);
     assert_int_equal(se_stepper_start(host.stepper), 0);
     assert_int_equal(pthread_create(&host.thread, NULL, host_main, NULL), 0);
@@ -205,6 +222,7 @@ static void end(void)
     pthread_join(host.thread, NULL);
     se_stepper_free(host.stepper);
     se_server_free(host.server);
+    assert_int_equal(se_trace_log_close(host.trace), 0);
     se_link_fini(host.inner);
     se_engine_free(host.engine);
     se_frames_free(host.frames);

@@ -173,6 +173,28 @@ static void test_contradiction(void **state)
     }
 }
 
+/* A machine that slept: no line holds for all of it. It ends all the same, and soon, and holds for
+ * what it says. */
+static void test_sleep(void **state)
+{
+    (void)state;
+    static struct case_of c;
+    const struct world w = { 1e11, 0, 1 * MS, 1 * MS, 1 * MS, 30, ROUNDS_MAX, 0 };
+    struct world asleep = w;
+    se_rng_init(&c.rng, seed, SE_RNG_TEST);
+    make(&c, &w);
+    for (uint32_t i = ROUNDS_MAX / 2; i < ROUNDS_MAX; i++) {
+        c.offset.up.bound[i].ns += 1000 * S;
+        c.offset.down.bound[i].ns += 1000 * S;
+        c.round[i].came += (uint64_t)(1000 * S);
+        c.round[i].answered += (uint64_t)(1000 * S);
+    }
+    asleep.jumps = ROUNDS_MAX / 2;
+    assert_int_equal(se_offset_fit(&c.offset), 0);
+    assert_true(check(&c, &asleep) >= ROUNDS_MAX / 2);
+    se_offset_fini(&c.offset);
+}
+
 static void test_one_side(void **state)
 {
     (void)state;
@@ -185,6 +207,10 @@ static void test_one_side(void **state)
     assert_int_equal(se_offset_at(&o, 2000), 6500);
     assert_int_equal(se_offset_at(&o, 1000), 5500);
     se_offset_fini(&o);
+    assert_int_equal(se_offset_up(&o, 1000, 5000), 0);
+    assert_int_equal(se_offset_down(&o, 2000, 9000), 0);
+    assert_int_equal(se_offset_fit(&o), -ENODATA);
+    se_offset_fini(&o);
 }
 
 int main(void)
@@ -196,7 +222,8 @@ int main(void)
         cmocka_unit_test(test_same_clock),    cmocka_unit_test(test_far_apart),
         cmocka_unit_test(test_uneven),        cmocka_unit_test(test_drift),
         cmocka_unit_test(test_drift_soon),    cmocka_unit_test(test_few),
-        cmocka_unit_test(test_contradiction), cmocka_unit_test(test_one_side),
+        cmocka_unit_test(test_contradiction), cmocka_unit_test(test_sleep),
+        cmocka_unit_test(test_one_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
