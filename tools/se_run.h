@@ -39,12 +39,12 @@ struct se_run {
     struct se_run_writer writer;
     struct se_run_record record;
     struct se_trace_log *trace; /* or NULL */
-    struct se_run_tally all;   /* of every answer */
-    struct se_run_tally one;   /* of the last one */
-    struct se_run_tally *part; /* of some; NULL: of none */
-    bool stopped, full;        /* the last one ended by a token, by the context's limit */
-    int watched;               /* what went wrong in the middle of a round, below 0 */
-    char broken[512];          /* why records are no longer written, or "" */
+    struct se_run_tally all;    /* of every answer */
+    struct se_run_tally one;    /* of the last one */
+    struct se_run_tally *part;  /* of some; NULL: of none */
+    bool stopped, full;         /* the last one ended by a token, by the context's limit */
+    int watched;                /* what went wrong in the middle of a round, below 0 */
+    char broken[512];           /* why records are no longer written, or "" */
 };
 
 /* One answer to a prompt, shown as it comes. about: what stands first in its JSON object, or
