@@ -20,6 +20,8 @@
 
 enum { ENDED = 100, WHY_B = 512, NAMES_B = 512 }; /* ENDED: no signal has this number */
 static const uint64_t status_ns = 5000000000, nudge_ns = 20000000;
+/* How often the server's thread is looked at for /healthz, and how long it may stand still. */
+static const uint64_t look_ns = 1000000000, still_ns = 10000000000;
 
 struct watch {
     struct se_host *host;
@@ -47,7 +49,8 @@ struct watch {
     bool live_waits;              /* these two are to be handed over */
     uint64_t drain_end_ns;
     uint64_t status_due_ns, counted_ns, tokens;
-    uint64_t alive_due_ns, beats_seen;
+    uint64_t alive_due_ns, alive_ns, beats_seen; /* alive_ns: when it was seen to go round */
+    bool stands_still;                           /* and /healthz says so */
 };
 
 /* ---- the server's thread */
@@ -229,16 +232,38 @@ static void tell_status(struct watch *w, uint64_t now_ns)
     w->status_due_ns = now_ns + status_ns;
 }
 
+static void tell_health(struct watch *w, uint64_t now_ns)
+{
+    const bool stands_still = now_ns - w->alive_ns >= still_ns;
+    if (stands_still == w->stands_still || ordered(w) != SE_HOST_GO)
+        return;
+    w->stands_still = stands_still;
+    if (stands_still)
+        se_exporter_tell(w->exporter, SE_EXPORTER_FAILED,
+                         "the server's thread has stood still for ten seconds");
+    else
+        se_exporter_tell(w->exporter, SE_EXPORTER_SERVING, "");
+}
+
+static uint64_t look_every(const struct se_notify *notify)
+{
+    return notify->watchdog_ns && notify->watchdog_ns / 4 < look_ns ? notify->watchdog_ns / 4
+                                                                    : look_ns;
+}
+
 /* Looks twice as often as it has to: a wake that comes just before the server goes to sleep is
  * not heard. */
 static void tell_alive(struct watch *w, uint64_t now_ns)
 {
     /* relaxed: see on_round(). */
     uint64_t beats = atomic_load_explicit(&w->beats, memory_order_relaxed);
-    if (beats != w->beats_seen)
+    if (beats != w->beats_seen) {
         se_notify_say(w->notify, "WATCHDOG=1");
+        w->alive_ns = now_ns;
+    }
     w->beats_seen = beats;
-    w->alive_due_ns = now_ns + w->notify->watchdog_ns / 4;
+    tell_health(w, now_ns);
+    w->alive_due_ns = now_ns + look_every(w->notify);
     se_host_wake(w->host);
 }
 
@@ -305,7 +330,9 @@ int se_serverd_watch(struct se_host *host, const struct se_serverd_settings *set
                        .live_next = se_serverd_live_of(&settings->live),
                        .counted_ns = now_ns,
                        .status_due_ns = notify->fd < 0 ? UINT64_MAX : now_ns + status_ns,
-                       .alive_due_ns = notify->watchdog_ns ? now_ns : UINT64_MAX };
+                       .alive_ns = now_ns,
+                       .alive_due_ns =
+                           notify->watchdog_ns || told->exporter ? now_ns : UINT64_MAX };
     int r = pthread_create(&thread, NULL, serve, &w);
     if (r != 0)
         return se_fail(-r, "no thread for the server: %s", strerror(r));

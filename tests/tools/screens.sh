@@ -6,7 +6,9 @@
 # on each screen is asked for; PAGE gets the screens as they were.
 set -euo pipefail
 
-top=$1 serverd=$2 run=$3 bench=$4 root=$5 page=${6:-/dev/null}
+top=$(realpath "$1") serverd=$(realpath "$2") run=$(realpath "$3") bench=$(realpath "$4") root=$5
+page=$(realpath "${6:-/dev/null}")
+cd "$root" # folders are called as everywhere
 command -v tmux >/dev/null || { echo '77: there is no tmux'; exit 77; }
 export LC_ALL=C.UTF-8
 work=$(mktemp -d)
@@ -28,7 +30,7 @@ fault() {
 
 start_server() {
     : >"$work/log"
-    "$serverd" -m "$root/models/tales-draft" --threads 1 --listen "$url" --stat "$name" --max-sessions 256 \
+    "$serverd" -m models/tales-draft --threads 1 --listen "$url" --stat "$name" --max-sessions 256 \
         2>"$work/log" &
     server=$!
     until grep -q 'listening on' "$work/log"; do sleep 0.1; done
@@ -43,11 +45,11 @@ screen() {
         sleep 0.2
     done
     mux capture-pane -p -t "$1" >"$work/screen"
-    { # without the empty lines at its end
+    { # empty lines are one
         printf '\n### %s, %s\n\n    ' "$3" "$1"
-        printf '%s\n' "$(sed 's/ *$//' "$work/screen")" | sed '2,$s/^\(.\)/    \1/'
+        printf '%s\n' "$(sed "s/ *$//; s,$work,/run/tales," "$work/screen" | cat -s)" | sed '2,$s/^\(.\)/    \1/'
     } >>"$page"
-    awk -v most="${1%x*}" 'length($0) > most { exit 1 }' "$work/screen" || fault "$3: wider than $1"
+    [ "$(wc -L <"$work/screen")" -le "${1%x*}" ] || fault "$3: wider than $1"
 }
 both() {
     screen 80x24 "$1" "$2"
@@ -66,7 +68,7 @@ done
 both 'waiting for a server named' 'No server yet'
 start_server
 both 'sessions 0' 'No session'
-"$run" --server "$url" -d "$root/models/tales-draft" -p 'The fox' -n 480 --ignore-eos --speculate on \
+"$run" --server "$url" -d models/tales-draft -p 'The fox' -n 480 --ignore-eos --speculate on \
     --depth fixed --quiet >/dev/null 2>&1 &
 edge=$!
 both '(^| )1  *.*(idle|step|waits)' 'One session'
@@ -95,9 +97,11 @@ looker=$!
 sleep 4.5
 ticks=$(awk '{ print $14 + $15 }' /proc/$looker/stat)
 wait $looker
-printf '%s ms of a processor for 5 s at 1 Hz\n' $((ticks * 1000 / $(getconf CLK_TCK)))
-printf '\nAt one look a second, as text: %s ms of a processor in 5 s.\n' $((ticks * 1000 / $(getconf CLK_TCK))) >>"$page"
-[ $((ticks * 1000 / $(getconf CLK_TCK))) -le 50 ] || fault 'more than 1 % of a processor'
+tick_ms=$((1000 / $(getconf CLK_TCK)))
+said="At one look a second, as text: $ticks ticks of $tick_ms ms of a processor in 4.5 s."
+echo "$said"
+printf '\n%s\n' "$said" >>"$page"
+[ $((ticks * tick_ms)) -le 45 ] || fault 'more than 1 % of a processor'
 kill -TERM "$server"
 wait "$server" || fault "the server ended with $?"
 server=''
