@@ -16,6 +16,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "tools/address.h"
+#include "transport/pack.h"
 
 enum { FRAMES = 4, PEERS = 16 };
 static const char ipc[] = "ipc://", tcp[] = "tcp://";
@@ -71,29 +72,18 @@ struct se_link_options se_admin_link_options(struct se_frames *frames)
 
 /* ---- the thread */
 
-static uint32_t number_of(const unsigned char *at)
-{
-    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-static void put(unsigned char *at, uint64_t value, int size_b)
-{
-    for (int i = 0; i < size_b; i++)
-        at[i] = (unsigned char)(value >> 8 * i);
-}
-
 void se_admin_head(unsigned char *at, uint32_t from)
 {
     memcpy(at, se_admin_magic, sizeof se_admin_magic);
-    put(at + 4, SE_ADMIN_VERSION, 4);
-    put(at + 8, from, 4);
+    se_pack_put(at + 4, SE_ADMIN_VERSION, 4);
+    se_pack_put(at + 8, from, 4);
 }
 
 bool se_admin_is(const struct se_frame *frame, uint32_t least_b)
 {
     return frame->len_b >= least_b &&
            memcmp(frame->data, se_admin_magic, sizeof se_admin_magic) == 0 &&
-           number_of(frame->data + 4) == SE_ADMIN_VERSION;
+           se_pack_get(frame->data + 4, 4) == SE_ADMIN_VERSION;
 }
 
 /* Counters do not change but in their values, each by itself: any part of them fits any other. */
@@ -126,9 +116,9 @@ static bool fill(struct se_admin *admin, uint32_t from, struct se_frame *frame)
     const size_t stat_b = se_stat_image_size(admin->stat);
     const size_t board_b = admin->board ? se_board_image_size(admin->board) : 0;
     se_admin_head(at, from);
-    put(at + 12, stat_b, 4);
-    put(at + 16, stat_b + board_b, 4);
-    put(at + 20, se_clock_ns(), 8);
+    se_pack_put(at + 12, stat_b, 4);
+    se_pack_put(at + 16, stat_b + board_b, 4);
+    se_pack_put(at + 20, se_clock_ns(), 8);
     frame->len_b = SE_ADMIN_HEAD_B + (uint32_t)part(admin, board_b, from, at + SE_ADMIN_HEAD_B,
                                                     frame->cap_b - SE_ADMIN_HEAD_B);
     return true;
@@ -155,7 +145,7 @@ static bool turn(struct se_admin *admin)
     if (r != 0)
         return false;
     const bool good = se_admin_is(frame, SE_ADMIN_QUESTION_B);
-    const uint32_t from = good ? number_of(frame->data + 8) : 0;
+    const uint32_t from = good ? (uint32_t)se_pack_get(frame->data + 8, 4) : 0;
     se_frame_put(frame);
     if (good)
         answer(admin, peer, from);

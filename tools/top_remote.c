@@ -9,6 +9,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 #include "tools/admin.h"
+#include "transport/pack.h"
 
 enum { FRAMES = 4, TROUBLE_B = 512, ALL_MAX_B = 4 << 20 };
 
@@ -65,24 +66,16 @@ static void ask(struct se_top_remote *remote)
         se_frame_put(frame);
 }
 
-static uint64_t number_of(const unsigned char *at, int size_b)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < size_b; i++)
-        value |= (uint64_t)at[i] << 8 * i;
-    return value;
-}
-
 /* The part that was asked for; one that another look has asked for is dropped. */
 static void take_part(struct se_top_remote *remote, const struct se_frame *frame)
 {
-    if (!se_admin_is(frame, SE_ADMIN_HEAD_B) || number_of(frame->data + 8, 4) != remote->have)
+    if (!se_admin_is(frame, SE_ADMIN_HEAD_B) || se_pack_get(frame->data + 8, 4) != remote->have)
         return;
     const size_t n = frame->len_b - SE_ADMIN_HEAD_B;
     if (remote->have == 0) {
-        remote->stat_b = number_of(frame->data + 12, 4);
-        remote->whole = number_of(frame->data + 16, 4);
-        remote->now_ns = number_of(frame->data + 20, 8);
+        remote->stat_b = se_pack_get(frame->data + 12, 4);
+        remote->whole = se_pack_get(frame->data + 16, 4);
+        remote->now_ns = se_pack_get(frame->data + 20, 8);
     }
     if (n == 0 || remote->whole > ALL_MAX_B || remote->stat_b > remote->whole ||
         n > ALL_MAX_B - remote->have ||
