@@ -31,7 +31,7 @@ struct se_server {
     uint64_t swept_ns; /* when sessions were last looked through */
     uint32_t swept;    /* up to which */
     uint64_t turned_away;
-    uint64_t noted;    /* kinds of faults a note was made of, a bit each */
+    uint64_t noted; /* kinds of faults a note was made of, a bit each */
     uint64_t cycle_ns, cycle_max_ns;
     _Atomic uint32_t asleep; /* se_server_wake() must ring the link */
 
