@@ -28,7 +28,9 @@ const char se_admin_magic[4] = { 'S', 'E', 'A', 'D' };
 struct se_admin {
     struct se_frames *frames;
     struct se_link *link;
-    struct se_door *door;
+    struct se_door *door; /* of the thread, from open to close */
+    /* [admin.ring] Another list, which waits for the thread to take it; NULL: none does. */
+    _Atomic(struct se_keyring *) ring;
     pthread_t thread;
     bool runs;
     atomic_bool stop;
@@ -134,6 +136,16 @@ static void answer(struct se_admin *admin, se_link_peer peer, uint32_t from)
         se_frame_put(frame);
 }
 
+/* The list may have changed since it came. */
+static bool may_look(const struct se_admin *admin, se_link_peer peer)
+{
+    if (!admin->door)
+        return true;
+    const struct se_key *key = se_link_key(admin->link, peer);
+    const struct se_keyring_entry *entry = key ? se_keyring_find(admin->door->ring, key) : NULL;
+    return entry && !entry->revoked && entry->admin;
+}
+
 /* One thing that came. False: nothing did. */
 static bool turn(struct se_admin *admin)
 {
@@ -144,7 +156,7 @@ static bool turn(struct se_admin *admin)
         return true;
     if (r != 0)
         return false;
-    const bool good = se_admin_is(frame, SE_ADMIN_QUESTION_B);
+    const bool good = se_admin_is(frame, SE_ADMIN_QUESTION_B) && may_look(admin, peer);
     const uint32_t from = good ? (uint32_t)se_pack_get(frame->data + 8, 4) : 0;
     se_frame_put(frame);
     if (good)
@@ -154,11 +166,24 @@ static bool turn(struct se_admin *admin)
     return true;
 }
 
+/* Between two calls on the link, whose guard reads the list. */
+static void take_ring(struct se_admin *admin)
+{
+    /* [admin.ring] acquire, pairs with the release in se_admin_set_ring(): the list is whole. */
+    struct se_keyring *ring = atomic_exchange_explicit(&admin->ring, NULL, memory_order_acquire);
+    if (!ring)
+        return;
+    se_keyring_free(admin->door->ring);
+    admin->door->ring = ring;
+    admin->door->guard.ring = ring;
+}
+
 static void *serve(void *context)
 {
     struct se_admin *admin = context;
     /* relaxed: nothing else is read because of it, and the wake sees to it that it is seen. */
     while (!atomic_load_explicit(&admin->stop, memory_order_relaxed)) {
+        take_ring(admin);
         pthread_mutex_lock(&admin->lock);
         const bool some = turn(admin);
         pthread_mutex_unlock(&admin->lock);
@@ -233,12 +258,10 @@ bool se_admin_asks(const struct se_admin *admin) { return admin->door != NULL; }
 
 void se_admin_set_ring(struct se_admin *admin, struct se_keyring *ring)
 {
-    pthread_mutex_lock(&admin->lock);
-    struct se_keyring *before = admin->door->ring;
-    admin->door->ring = ring;
-    admin->door->guard.ring = ring;
-    pthread_mutex_unlock(&admin->lock);
-    se_keyring_free(before);
+    /* [admin.ring] release, pairs with the acquire in take_ring(); acquire for the one that it did
+     * not take, which another call has put there. */
+    se_keyring_free(atomic_exchange_explicit(&admin->ring, ring, memory_order_acq_rel));
+    se_link_wake(admin->link);
 }
 
 void se_admin_close(struct se_admin *admin)
@@ -252,6 +275,7 @@ void se_admin_close(struct se_admin *admin)
     }
     se_link_fini(admin->link);
     se_frames_free(admin->frames);
+    se_keyring_free(atomic_load_explicit(&admin->ring, memory_order_acquire));
     pthread_mutex_destroy(&admin->lock);
     se_mem_free(admin);
 }

@@ -22,11 +22,12 @@ static void tell(void *context, enum se_guard_refusal refusal, const struct se_k
     door->told[refusal] = refused;
     if (untold > 1)
         se_log(SE_LOG_WARN, "turned away %" PRIu64 " connections: %s; the last: %s", untold,
-               se_guard_refusal_text(refusal), key ? se_key_text(key, text) : "no key");
+               se_guard_refusal_text(refusal),
+               key ? se_key_text(key, text) : "one that is not known here");
     else
-        se_log(SE_LOG_WARN, "turned away: key %s%s%s%s: %s", key ? se_key_text(key, text) : "?",
-               entry ? " (" : "", entry ? entry->name : "", entry ? ")" : "",
-               se_guard_refusal_text(refusal));
+        se_log(SE_LOG_WARN, "turned away: key %s%s%s%s: %s",
+               key ? se_key_text(key, text) : "not known here", entry ? " (" : "",
+               entry ? entry->name : "", entry ? ")" : "", se_guard_refusal_text(refusal));
 }
 
 int se_door_open(struct se_door *door, const char *own, const char *list, bool admins_only)

@@ -304,7 +304,8 @@ static int open_board(struct se_host *host)
     struct se_board_facts facts = { .max_rows = f->max_rows,
                                     .max_nodes = f->max_nodes,
                                     .max_sessions = f->max_sessions,
-                                    .context = f->context };
+                                    .context = f->context,
+                                    .has_keys = host->o.guard != NULL };
     cut_to(facts.model, sizeof facts.model, host->o.model);
     cut_to(facts.url, sizeof facts.url, f->url);
     cut_to(facts.backend, sizeof facts.backend, f->backend);

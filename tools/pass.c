@@ -34,8 +34,10 @@ int se_pass_open(struct se_guard **guard, struct se_guard *room, const char *key
     int r = se_key_load(&room->own, key);
     if (r == 0)
         r = se_key_parse(&room->server, server, strlen(server));
-    if (r < 0)
+    if (r < 0) {
+        se_key_wipe(&room->own);
         return se_trace(r);
+    }
     *guard = room;
     return 0;
 }

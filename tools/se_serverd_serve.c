@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
@@ -18,7 +19,7 @@
 #include "tools/se_serverd.h"
 #include "tools/signals.h"
 
-enum { LINE_B = 256, NAME_B = 64 };
+enum { LINE_B = 256, NAME_B = 64, DESCRIPTORS = 65536 };
 static const char usual_page[] = "se-serverd";
 
 static void on_note(void *context, enum se_server_note level, const char *text)
@@ -142,27 +143,60 @@ static void show_metrics(struct se_exporter *exporter, const struct se_host *hos
     se_exporter_show(exporter, &source);
 }
 
-static int listen_and_serve(struct se_host *host, const struct se_serverd_settings *settings,
-                            const struct se_serverd_told *told)
+static int open_door(struct se_door *door, const struct se_serverd_settings *s, bool admins_only)
+{
+    return se_door_open(door, s->key, s->keys, admins_only) < 0 ? SE_SERVERD_KEYS : 0;
+}
+
+static int open_admin(struct se_serverd_told *told, struct se_door *door,
+                      const struct se_serverd_settings *s)
+{
+    char buffer[LINE_B];
+    const char *url = se_serverd_admin_url(s, buffer, sizeof buffer);
+    if (!url)
+        return 0;
+    const bool asks = told->door && strncmp(url, "tcp", 3) == 0;
+    int r = asks ? open_door(door, s, true) : 0;
+    if (r == 0 && se_admin_open(&told->admin, url, asks ? door : NULL) < 0)
+        r = SE_SERVERD_DEAF;
+    return r;
+}
+
+static int serve(struct se_host *host, const struct se_serverd_settings *settings,
+                 const struct se_serverd_told *told)
 {
     char path[PATH_MAX];
     uint64_t begun_ns = se_clock_ns();
+    tell_address(se_host_facts(host), told);
+    show_metrics(told->exporter, host, model_name(settings->model, path));
+    se_exporter_tell(told->exporter, SE_EXPORTER_SERVING, "");
+    se_admin_show(told->admin, se_host_stat(host), se_host_board(host));
+    se_notify_say(&told->notify, "READY=1\nSTATUS=listening on %s", se_host_facts(host)->url);
+    int r = se_serverd_watch(host, settings, told);
+    se_exporter_show(told->exporter, &(struct se_metric_source){ 0 }); /* the counters go */
+    se_admin_show(told->admin, NULL, NULL);
+    if (r == 0)
+        tell_end(host, begun_ns);
+    return r;
+}
+
+/* What would be left behind in the file system comes when the endings are watched. */
+static int listen_and_serve(struct se_host *host, const struct se_serverd_settings *settings,
+                            struct se_serverd_told *told)
+{
+    struct se_door back = { .ring = NULL };
     int r = watch_endings();
     if (r < 0)
         return se_trace(r);
     r = se_host_listen(host);
     if (r != 0)
         return r < 0 ? se_trace(r) : SE_SERVERD_DEAF;
-    tell_address(se_host_facts(host), told);
-    show_metrics(told->exporter, host, model_name(settings->model, path));
-    se_exporter_tell(told->exporter, SE_EXPORTER_SERVING, "");
-    se_admin_show(told->admin, se_host_stat(host), se_host_board(host));
-    se_notify_say(&told->notify, "READY=1\nSTATUS=listening on %s", se_host_facts(host)->url);
-    r = se_serverd_watch(host, settings, told);
-    se_exporter_show(told->exporter, &(struct se_metric_source){ 0 }); /* the counters go */
-    se_admin_show(told->admin, NULL, NULL);
+    r = open_admin(told, &back, settings);
     if (r == 0)
-        tell_end(host, begun_ns);
+        r = serve(host, settings, told);
+    se_admin_close(told->admin);
+    told->admin = NULL;
+    se_door_close(&back);
     return r;
 }
 
@@ -184,8 +218,7 @@ static int open_exporter(struct se_exporter **out, const char *address)
     return 0;
 }
 
-static int load_and_serve(const struct se_serverd_settings *settings,
-                          const struct se_serverd_told *told)
+static int load_and_serve(const struct se_serverd_settings *settings, struct se_serverd_told *told)
 {
     char other_page[NAME_B];
     struct se_host *host = NULL;
@@ -201,47 +234,35 @@ static int load_and_serve(const struct se_serverd_settings *settings,
 }
 
 /* Keys are files: what is wrong with them is told before a model is loaded. */
-static int open_door(struct se_door *door, const struct se_serverd_settings *s, bool admins_only)
+static int open_door_and_serve(const struct se_serverd_settings *settings,
+                               struct se_serverd_told *told)
 {
-    return se_door_open(door, s->key, s->keys, admins_only) < 0 ? SE_SERVERD_KEYS : 0;
-}
-
-static int open_admin(struct se_serverd_told *told, struct se_door *door,
-                      const struct se_serverd_settings *s)
-{
-    char buffer[LINE_B];
-    const char *url = se_serverd_admin_url(s, buffer, sizeof buffer);
-    if (!url)
-        return 0;
-    const bool asks = told->door && strncmp(url, "tcp", 3) == 0;
-    int r = asks ? open_door(door, s, true) : 0;
-    if (r == 0 && se_admin_open(&told->admin, url, asks ? door : NULL) < 0)
-        r = SE_SERVERD_DEAF;
-    return r;
-}
-
-static int open_doors_and_serve(const struct se_serverd_settings *settings,
-                                struct se_serverd_told *told)
-{
-    struct se_door front = { .ring = NULL }, back = { .ring = NULL };
+    struct se_door door = { .ring = NULL };
     int r = 0;
     if (settings->keys && *settings->keys) {
-        r = open_door(&front, settings, false);
-        told->door = r == 0 ? &front : NULL;
+        r = open_door(&door, settings, false);
+        told->door = r == 0 ? &door : NULL;
     }
     if (r == 0)
-        r = open_admin(told, &back, settings);
-    if (r == 0)
         r = load_and_serve(settings, told);
-    se_admin_close(told->admin);
-    se_door_close(&back);
-    se_door_close(&front);
+    se_door_close(&door);
     return r;
+}
+
+/* Each connection is a descriptor, those of strangers too. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int se_serverd_serve(const struct se_serverd_settings *settings)
 {
     struct se_serverd_told told = { .exporter = NULL };
+    allow_descriptors();
     int r = se_signals_open();
     if (r < 0)
         return se_trace(r);
@@ -251,7 +272,7 @@ int se_serverd_serve(const struct se_serverd_settings *settings)
     if (r == 0 && settings->metrics && *settings->metrics)
         r = open_exporter(&told.exporter, settings->metrics);
     if (r == 0)
-        r = open_doors_and_serve(settings, &told);
+        r = open_door_and_serve(settings, &told);
     se_exporter_close(told.exporter);
     se_notify_close(&told.notify);
     se_signals_close();

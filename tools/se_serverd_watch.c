@@ -341,7 +341,11 @@ int se_serverd_watch(struct se_host *host, const struct se_serverd_settings *set
         do_due(&w);
     }
     pthread_join(thread, NULL);
-    keep_ring(&w);
+    /* relaxed: the other thread has ended. */
+    if (atomic_load_explicit(&w.live_due, memory_order_relaxed))
+        se_keyring_free(w.ring); /* not taken any more */
+    else
+        keep_ring(&w);
     se_keyring_free(w.ring_next);
     return w.result < 0 ? se_fail(w.result, "%s", w.why) : 0;
 }

@@ -335,6 +335,7 @@ static void take_sessions(struct se_top_look *look, struct se_top_picture *p)
             look->before[at].number = 0;
             continue;
         }
+        make_plain(session->row.key);
         session->rate = rate_of(look, at, &session->row, p->span_s);
         look->before[at] = (struct before){ session->row.number, session->row.tokens };
         p->n_sessions++;

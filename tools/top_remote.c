@@ -80,7 +80,8 @@ static void take_part(struct se_top_remote *remote, const struct se_frame *frame
     if (n == 0 || remote->whole > ALL_MAX_B || remote->stat_b > remote->whole ||
         n > ALL_MAX_B - remote->have ||
         se_mem_grow(&remote->all, &remote->cap, remote->have + n, 1) < 0) {
-        remote->whole = remote->have = 0;
+        remote->whole = remote->have = 0; /* a board that has become smaller, say */
+        ask(remote);
         return;
     }
     memcpy(remote->all + remote->have, frame->data + SE_ADMIN_HEAD_B, n);

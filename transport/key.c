@@ -164,6 +164,8 @@ static int check_file(int fd, const char *path)
         return se_fail(-errno, "%s: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return se_fail(-EINVAL, "%s: not a regular file", path);
+    if (info.st_uid != geteuid() && info.st_uid != 0 && geteuid() != 0)
+        return se_fail(-EACCES, "%s: it belongs to another user, who knows the secret", path);
     if ((info.st_mode & 077) != 0)
         return se_fail(-EACCES,
                        "%s: others than its owner may use it (mode %04o): chmod 600 it, and think "

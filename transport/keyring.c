@@ -5,15 +5,17 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/base/err.h"
-#include "runtime/base/file.h"
 #include "runtime/base/mem.h"
 
-enum { WORDS_MAX = 6, LINE_B = 1024, FILE_B = 64 << 20, SESSIONS_MAX = 1 << 20 };
+enum { WORDS_MAX = 6, LINE_B = 1024, FILE_B = 64 << 20, READ_B = 65536, SESSIONS_MAX = 1 << 20 };
 #define TOKENS_MAX 1000000000u
 
 struct se_keyring {
@@ -276,17 +278,57 @@ int se_keyring_parse(struct se_keyring **out, const char *text, size_t len, cons
     return 0;
 }
 
+/* Who may write it says who may come. */
+static int check_file(int fd, const char *path)
+{
+    struct stat info;
+    if (fstat(fd, &info) < 0)
+        return se_fail(-errno, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return se_fail(-EINVAL, "%s: not a regular file", path);
+    if ((info.st_mode & S_IWOTH) != 0)
+        return se_fail(-EACCES,
+                       "%s: anybody may write it (mode %04o): chmod o-w it, and look who is in it",
+                       path, (unsigned)info.st_mode & 07777);
+    return 0;
+}
+
+/* Into memory first: who writes the list meanwhile may make it shorter. The text is the caller's. */
+static int read_file(char **out, size_t *len, const char *path)
+{
+    char *text = NULL;
+    size_t cap = 0, n = 0;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return se_fail(-errno, "%s: %s", path, strerror(errno));
+    int r = check_file(fd, path);
+    while (r == 0) {
+        r = se_mem_grow(&text, &cap, n + READ_B, 1);
+        const ssize_t got = r == 0 ? read(fd, text + n, READ_B) : 0;
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            r = se_fail(-errno, "%s: %s", path, strerror(errno));
+        n += got > 0 ? (size_t)got : 0;
+        if (n > FILE_B)
+            r = se_fail(-EFBIG, "%s: a list of keys has %d bytes at most", path, FILE_B);
+        if (got <= 0)
+            break;
+    }
+    close(fd);
+    *out = text;
+    *len = n;
+    return r;
+}
+
 int se_keyring_load(struct se_keyring **out, const char *path)
 {
-    struct se_file file = SE_FILE_NULL;
-    int r = se_file_open(&file, path);
-    if (r < 0)
-        return se_trace(r);
-    if (file.len_b > FILE_B)
-        r = se_fail(-EFBIG, "%s: a list of keys has %d bytes at most", path, FILE_B);
-    else
-        r = se_keyring_parse(out, (const char *)file.data, file.len_b, path);
-    se_file_close(&file);
+    char *text = NULL;
+    size_t len = 0;
+    int r = read_file(&text, &len, path);
+    if (r == 0)
+        r = se_keyring_parse(out, text, len, path);
+    se_mem_free(text);
     return r;
 }
 

@@ -89,6 +89,15 @@ static void fail_silent(struct edge *e)
     leave(e);
 }
 
+/* Whoever is late may be in time when it is tried again. */
+static void fail_late(struct edge *e)
+{
+    snprintf(e->trouble, sizeof(e->trouble), "'%s': the server there %s", e->url,
+             e->state == WAITING ? "has not asked for a key yet: does it have keys?"
+                                 : "has not answered to this key yet");
+    leave(e);
+}
+
 static void fail_other(struct edge *e)
 {
     char text[SE_KEY_TEXT_B];
@@ -205,10 +214,7 @@ static void look_at_clock(struct edge *e)
         send_answer(e);
     if (!is_beginning(e) || se_clock_ns() < e->due_ns)
         return;
-    if (e->state == WAITING)
-        fail_silent(e);
-    else
-        fail_other(e);
+    fail_late(e);
 }
 
 /* Until there is something for recv; else what the link behind said last. */

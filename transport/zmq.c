@@ -56,6 +56,8 @@ enum {
 };
 enum { CURVE_B = 33 }; /* that CURVE puts around a message: name, nonce, flags, seal */
 #define NONE UINT32_MAX
+enum { CUT_SHORT_MANY = 3 };
+#define HANG_UP_NS UINT64_C(100000000)
 static const char ipc[] = "ipc://", tcp[] = "tcp://";
 
 #define FAILURES \
@@ -94,6 +96,7 @@ struct link {
     bool told;  /* the monitor has something, and its descriptor may not say so any more */
     struct se_frame *spare;
     /* server */
+    uint64_t hung_up_ns;
     struct se_zap *zap;  /* with a guard */
     uint32_t unanswered; /* messages since libzmq's questions were last looked at */
     struct slot *slot;
@@ -103,6 +106,7 @@ struct link {
     size_t cap_fd;
     /* edge */
     bool up, cut, joined;
+    uint32_t cut_short;         /* connections that ended as they began, one behind the other */
     bool refused;               /* by who reads keys, and for good */
     char refusal[URLS_B + 256]; /* why there is no connection; empty: it was not refused */
     uint64_t again_ns;          /* when to try again; 0: libzmq tries by itself */
@@ -204,9 +208,25 @@ static uint32_t find_peer(const struct link *s, se_link_peer peer)
     return there ? at : NONE;
 }
 
+/* Who was dropped keeps its connection, and its seat with it, until somebody else wants one: what
+ * was said to it last is read by then. A descriptor that has another owner since is one whose edge
+ * comes back by itself. */
+static void hang_up_on_dropped(struct link *s)
+{
+    const uint64_t now_ns = se_clock_ns();
+    if (now_ns < s->hung_up_ns + HANG_UP_NS)
+        return;
+    s->hung_up_ns = now_ns;
+    for (uint32_t at = 0; at < s->n_slots; at++)
+        if (s->slot[at].seat == SEATED && s->slot[at].muted && s->slot[at].fd >= 0)
+            shutdown(s->slot[at].fd, SHUT_RDWR);
+}
+
 static uint32_t seat(struct link *s, const unsigned char *name)
 {
     uint32_t at = s->free;
+    if (at == NONE && s->n_slots == s->options.peers_max)
+        hang_up_on_dropped(s);
     if (at != NONE)
         s->free = s->slot[at].next;
     else if (s->n_slots < s->options.peers_max)
@@ -285,12 +305,14 @@ static void refused(struct link *e, uint16_t event, int32_t value)
 {
     const struct se_guard *guard = e->options.guard;
     char own[SE_KEY_TEXT_B];
-    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && guard == NULL)
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && guard == NULL) {
+        e->cut_short++;
         return;
+    }
     if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && guard != NULL)
         snprintf(e->refusal, sizeof(e->refusal),
-                 "'%s': the server refuses this key (%s): it is not in its list of keys, or is "
-                 "revoked there",
+                 "'%s': the server refuses this key (%s): it is not in its list of keys, is "
+                 "revoked there, or may not do this",
                  e->url, se_key_text(&guard->own.open, own));
     else if (guard != NULL)
         snprintf(e->refusal, sizeof(e->refusal),
@@ -325,6 +347,7 @@ static void edge_event(struct link *e, uint16_t event, int32_t value)
         e->up = e->again_ns == 0;
         e->refusal[0] = 0;
         e->refused = false;
+        e->cut_short = 0;
     } else if ((event & FAILURES) != 0) {
         refused(e, event, value);
     } else if (event == ZMQ_EVENT_DISCONNECTED && e->up) {
@@ -814,6 +837,13 @@ static const char *link_trouble(struct se_link *base)
     char host[URLS_B];
     if (e->refusal[0] != 0)
         return e->refusal;
+    if (e->cut_short >= CUT_SHORT_MANY) {
+        snprintf(
+            e->trouble, sizeof(e->trouble),
+            "'%s': each connection ends as it begins: does the server let in only who has a key?",
+            e->url);
+        return e->trouble;
+    }
     if (strncmp(e->url, tcp, sizeof(tcp) - 1) != 0)
         return NULL;
     host_of(e->url, host, sizeof(host));

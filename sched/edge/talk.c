@@ -66,7 +66,7 @@ static void end_rounds(struct se_talk *t)
 void se_talk_quiet(struct se_talk *t)
 {
     end_rounds(t);
-    t->wanted = false;
+    t->wanted = t->told_busy = false;
 }
 
 int se_talk_set(struct se_talk *t, const uint32_t *id, uint32_t n, uint64_t now_ns)
@@ -328,7 +328,7 @@ void se_talk_bye(struct se_talk *t)
 /* The two no longer agree, or may not: RESUME, and when that has not helped, from nothing. */
 static void agree_anew(struct se_talk *t)
 {
-    bool resuming = ++t->troubles % TROUBLES_RESTART != 0;
+    bool resuming = ++t->troubles % TROUBLES_RESTART != 0 && t->session != 0;
     if (!resuming)
         se_talk_bye(t);
     t->state = SE_TALK_CLOSED;
@@ -494,7 +494,9 @@ static int busy(struct se_talk *t, const struct se_wire_error *m, uint64_t now_n
     /* Not all at once: who was sent away together does not come back together. */
     wait_ms += wait_ms * (t->nonce * 2654435761u >> 8 & 63) / 64;
     snprintf(text, sizeof text, "%s; trying again in %" PRIu64 " ms", m->text, wait_ms);
-    note(t, text);
+    if (m->about != SE_WIRE_VERIFY || !t->told_busy)
+        note(t, text);
+    t->told_busy |= m->about == SE_WIRE_VERIFY;
     t->hold_ns = now_ns + wait_ms * 1000000;
     if (t->state == SE_TALK_OPENING)
         t->state = SE_TALK_CLOSED;
@@ -546,6 +548,8 @@ static int on_error(struct se_talk *t, const struct se_wire *message, uint64_t n
         forget_session(t);
         return 0;
     case SE_WIRE_E_DENIED:
+        if (m->about == SE_WIRE_HELLO || t->session == 0)
+            return refused(m);
         if (m->about == SE_WIRE_RESUME)
             forget_session(t);
         else

@@ -62,6 +62,7 @@ struct se_talk {
     char why[256];        /* the last of many */
     bool wanted;          /* an answer is: somebody has to be there */
     bool told_down;
+    bool told_busy; /* that its rounds have to wait, since the text was wanted */
 
     uint32_t up_b, down_b; /* since the last result */
     uint64_t trip_ns;      /* of HELLO and WELCOME, 0: not known */

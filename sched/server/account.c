@@ -7,6 +7,8 @@
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 
+enum { WAIT_LEAST_MS = 100 }; /* to be told for every token would help nobody */
+
 int se_accounts_init(struct se_accounts *all, uint64_t secret)
 {
     *all = (struct se_accounts){ .by_name = { .secret = secret } };
@@ -96,17 +98,29 @@ bool se_account_has_place(const struct se_account *account)
     return account->sessions_max == 0 || account->n_sessions < account->sessions_max;
 }
 
+bool se_account_has_seat(const struct se_account *account)
+{
+    return account->n_peers < SE_ACCOUNT_PEERS_MAX;
+}
+
+void se_account_take(struct se_account *account) { account->credit -= 1; }
+
 uint32_t se_account_wait_ms(struct se_account *account, uint64_t now_ns)
 {
     const double rate = account->tokens_per_s;
-    if (rate <= 0)
+    if (rate <= 0) {
+        account->credit = 0;
         return 0;
+    }
     if (account->credited_ns != 0)
         account->credit += (double)(now_ns - account->credited_ns) * 1e-9 * rate;
     account->credited_ns = now_ns;
     if (account->credit > rate)
         account->credit = rate;
-    return account->credit >= 0 ? 0 : 1 + (uint32_t)(-account->credit / rate * 1000);
+    if (account->credit >= 0)
+        return 0;
+    const uint32_t ms = 1 + (uint32_t)(-account->credit / rate * 1000);
+    return ms > WAIT_LEAST_MS ? ms : WAIT_LEAST_MS;
 }
 
 void se_account_session(struct se_account *account, int32_t more)
@@ -144,8 +158,7 @@ void se_account_observe(struct se_account *account, enum se_histogram which, uin
 void se_account_spend(struct se_account *account, uint32_t tokens)
 {
     se_account_add(account, SE_ACCOUNT_TOKENS, tokens);
-    if (account->tokens_per_s > 0)
-        account->credit -= tokens;
+    account->credit -= tokens - 1.0; /* the first was paid when it was taken */
 }
 
 uint32_t se_accounts_n(const struct se_accounts *all)

@@ -41,7 +41,7 @@ struct se_account {
     char name[SE_KEYRING_NAME_B];
     bool allowed;                        /* in the ring, and not revoked */
     uint32_t sessions_max, tokens_per_s; /* 0: no limit */
-    uint32_t n_sessions;
+    uint32_t n_sessions, n_peers;        /* open; connected */
     double credit; /* tokens of text that it may have now; below 0: it had too many */
     uint64_t credited_ns;
     _Atomic uint64_t count[SE_ACCOUNT_END];
@@ -65,13 +65,18 @@ void se_accounts_renew(struct se_accounts *all, const struct se_keyring *ring);
 
 /* Whether it may have another session. */
 bool se_account_has_place(const struct se_account *account);
+/* Whether one more may be connected with it: whoever has a key may not take all seats. */
+enum { SE_ACCOUNT_PEERS_MAX = 256 };
+bool se_account_has_seat(const struct se_account *account);
 /* 0: it may have a round now; else it may in so many ms. A second's worth may be had at once. */
 uint32_t se_account_wait_ms(struct se_account *account, uint64_t now_ns);
+/* A round is taken: a token is paid for it whatever comes of it, the others when they are text. */
+void se_account_take(struct se_account *account);
 void se_account_session(struct se_account *account, int32_t more);
 void se_account_add(struct se_account *account, enum se_account_count what, uint64_t amount);
 /* One more value of a distribution, VERIFY or SHARE. */
 void se_account_observe(struct se_account *account, enum se_histogram which, uint64_t value);
-/* A round's tokens become text. */
+/* The tokens of a round that was taken become text. */
 void se_account_spend(struct se_account *account, uint32_t tokens);
 
 /* For readers of any thread. */

@@ -88,10 +88,10 @@ static void fill(struct se_board *board, const struct se_stat *stat,
 }
 
 /* A file of size_b zeros, reserved: a full /dev/shm is to be an error here, not a SIGBUS later. */
-static int make(const char *path, size_t size_b)
+static int make(const char *path, size_t size_b, bool has_keys)
 {
     unlink(path); /* of an earlier process with our id */
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, has_keys ? 0640 : 0644);
     if (fd < 0)
         return se_fail(-errno, "%s: %s", path, strerror(errno));
     int r = -posix_fallocate(fd, 0, (off_t)size_b);
@@ -109,7 +109,7 @@ static int create(struct se_board *board, const char *path, const struct se_stat
 {
     char private_path[PRIVATE_B];
     snprintf(private_path, sizeof private_path, "%s.%ld", path, (long)getpid());
-    int fd = make(private_path, page_size(board->rows));
+    int fd = make(private_path, page_size(board->rows), facts->has_keys);
     if (fd < 0)
         return se_trace(fd);
     int r = map(board, fd, page_size(board->rows), PROT_READ | PROT_WRITE);

@@ -26,6 +26,7 @@ struct se_board_facts {
     char backend[SE_BOARD_TEXT_B];
     char weights[16], kv[16];
     uint32_t max_rows, max_nodes, max_sessions, context;
+    uint64_t has_keys; /* sessions have names, which are not for everybody on the machine */
 };
 
 enum se_board_state {

@@ -109,8 +109,10 @@ void se_desk_part(struct se_server *s, se_link_peer handle, uint64_t now_ns, con
     se_say_no(s, handle, 0, &error, "%s", why);
     forget_peer(s, handle, true, now_ns); /* it has no claim to be waited for */
     uint32_t number = se_peer_find(&s->peers, handle);
-    if (number != SE_PEER_NONE)
+    if (number != SE_PEER_NONE) {
+        se_keys_left(s, number);
         se_peer_leave(&s->peers, number);
+    }
     se_link_drop(s->o.link, handle);
 }
 
@@ -215,6 +217,12 @@ static uint32_t sessions_of(const struct se_server *s, se_link_peer peer)
     return number == SE_PEER_NONE ? 0 : s->peers.peer[number].n_sessions;
 }
 
+/* How many there are of whoever this is: a key, or where there are none a connection. */
+static uint32_t shares(const struct se_server *s, const struct se_session *session)
+{
+    return session->account ? session->account->n_sessions : sessions_of(s, session->peer);
+}
+
 /* Whether somebody with so many sessions may have its place: its edge is gone; or nothing is under
  * way and the edge has been silent for as long as one that is gone would be waited for, or has
  * more sessions than the one who asks would have. */
@@ -225,8 +233,8 @@ static bool can_go(const struct se_server *s, const struct se_session *session, 
         return false;
     if (session->peer == 0)
         return true;
-    return session->slot == SE_SLOT_NONE && (now_ns - session->heard_ns >= s->live.park_ns ||
-                                             sessions_of(s, session->peer) > asker_has + 1);
+    return session->slot == SE_SLOT_NONE &&
+           (now_ns - session->heard_ns >= s->live.park_ns || shares(s, session) > asker_has + 1);
 }
 
 /* Parked before silent, and the longest first. */
@@ -234,6 +242,18 @@ static bool goes_before(const struct se_session *a, const struct se_session *b)
 {
     bool parked = a->peer == 0, other = b->peer == 0;
     return parked != other ? parked : a->heard_ns < b->heard_ns;
+}
+
+void se_desk_evict(struct se_server *s, uint32_t at, uint64_t now_ns)
+{
+    struct se_wire bye = { .type = SE_WIRE_BYE, .bye = { .reason = SE_WIRE_BYE_EVICTED } };
+    struct se_session *session = se_server_session(s, at);
+    bye.session = session->id;
+    if (session->peer != 0)
+        se_say(s, session->peer, &bye);
+    se_server_count(s, SE_COUNT_EXPIRED, 1);
+    close_session(s, at, now_ns);
+    se_session_charge(session, NULL); /* also while a job still has it */
 }
 
 /* Whose session makes room for the asker's: one of its own, of its key, anybody's. */
@@ -248,8 +268,8 @@ static bool belongs(const struct se_session *session, const struct se_peer *aske
 static bool evict(struct se_server *s, const struct se_peer *asker, enum whose whose,
                   uint64_t now_ns)
 {
-    struct se_wire bye = { .type = SE_WIRE_BYE, .bye = { .reason = SE_WIRE_BYE_EVICTED } };
-    uint32_t first = SE_SESSION_NONE, has = asker->n_sessions;
+    uint32_t first = SE_SESSION_NONE,
+             has = asker->account ? asker->account->n_sessions : asker->n_sessions;
     for (uint32_t i = 0; i < s->sessions.used; i++) {
         const struct se_session *session = se_server_session(s, i);
         if (belongs(session, asker, whose) && can_go(s, session, has, now_ns) &&
@@ -258,11 +278,7 @@ static bool evict(struct se_server *s, const struct se_peer *asker, enum whose w
     }
     if (first == SE_SESSION_NONE)
         return false;
-    bye.session = se_server_session(s, first)->id;
-    if (se_server_session(s, first)->peer != 0)
-        se_say(s, se_server_session(s, first)->peer, &bye);
-    se_server_count(s, SE_COUNT_EXPIRED, 1);
-    close_session(s, first, now_ns);
+    se_desk_evict(s, first, now_ns);
     return true;
 }
 
@@ -563,6 +579,8 @@ static void on_verify(const struct asks *a, const struct se_wire *message, uint3
     memcpy(slot->token, m->token, m->nodes * sizeof *m->token);
     session->ahead = m->ahead;
     session->stream_round = m->ahead ? m->round : 0;
+    if (session->account)
+        se_account_take(session->account);
     se_show_asked(s, at, m);
     se_pipeline_round(&s->pipeline, number, a->now_ns);
 }
@@ -737,8 +755,10 @@ int se_desk_read(struct se_server *s, uint32_t frames, uint64_t now_ns)
         if (r == SE_LINK_GONE) {
             uint32_t number = se_peer_find(&s->peers, peer);
             forget_peer(s, peer, false, now_ns);
-            if (number != SE_PEER_NONE)
+            if (number != SE_PEER_NONE) {
+                se_keys_left(s, number);
                 se_peer_leave(&s->peers, number);
+            }
         }
         if (r == 0) {
             on_frame(s, peer, frame, now_ns);

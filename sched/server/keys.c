@@ -27,18 +27,39 @@ static const struct se_keyring_entry *allowed(const struct se_server *s, const s
     return entry && !entry->revoked ? entry : NULL;
 }
 
+/* Whose peer it is from now on. */
+static void seat(struct se_peer *peer, struct se_account *account)
+{
+    if (peer->account)
+        peer->account->n_peers--;
+    peer->account = account;
+    if (account)
+        account->n_peers++;
+}
+
+void se_keys_left(struct se_server *s, uint32_t number) { seat(&s->peers.peer[number], NULL); }
+
 bool se_keys_joined(struct se_server *s, uint32_t number, uint64_t now_ns)
 {
+    const char *why = "no such key";
     if (!s->o.guard)
         return true;
     struct se_peer *peer = &s->peers.peer[number];
     const struct se_keyring_entry *entry = allowed(s, se_link_key(s->o.link, peer->handle));
-    peer->account = entry ? se_account_of(&s->accounts, entry) : NULL;
-    if (peer->account)
+    struct se_account *account = entry ? se_account_of(&s->accounts, entry) : NULL;
+    if (account && se_account_has_seat(account)) {
+        seat(peer, account);
         return true;
-    se_desk_part(s, peer->handle, now_ns, entry ? "no memory for another key" : "no such key");
+    }
+    if (account)
+        why = "too many connections with this key";
+    else if (entry)
+        why = "no memory for another key";
+    se_desk_part(s, peer->handle, now_ns, why);
     return false;
 }
+
+/* ---- another list */
 
 /* Those whose key is still good go on, with what it allows now. */
 static void look_again_at_peer(struct se_server *s, uint32_t number, uint64_t now_ns)
@@ -48,23 +69,47 @@ static void look_again_at_peer(struct se_server *s, uint32_t number, uint64_t no
         return;
     const struct se_key *key = se_link_key(s->o.link, peer->handle);
     const struct se_keyring_entry *entry = allowed(s, key);
-    peer->account = entry ? se_account_of(&s->accounts, entry) : NULL;
-    if (peer->account)
+    struct se_account *account = entry ? se_account_of(&s->accounts, entry) : NULL;
+    if (account) {
+        seat(peer, account);
         return;
-    se_guard_refuse(s->o.guard, SE_GUARD_REVOKED, key,
-                    key ? se_keyring_find(s->o.guard->ring, key) : NULL);
-    se_desk_part(s, peer->handle, now_ns, "this key was revoked");
+    }
+    const struct se_keyring_entry *revoked = key ? se_keyring_find(s->o.guard->ring, key) : NULL;
+    if (!entry) /* otherwise there is no memory */
+        se_guard_refuse(s->o.guard, revoked ? SE_GUARD_REVOKED : SE_GUARD_UNKNOWN, key, revoked);
+    se_desk_part(s, peer->handle, now_ns,
+                 entry ? "no memory for another key" : "this key was revoked");
 }
 
-/* Those of a name that is gone, whose edges are gone too or go by another name now: these open
- * another, and bring the text again. */
+/* A session goes with its edge, by whatever name that goes now. Those of a name that is gone have
+ * no edge either. */
 static void look_again_at_session(struct se_server *s, uint32_t at)
 {
     struct se_session *session = se_server_session(s, at);
-    if (session->id == 0 || session->closing || !session->account || session->account->allowed)
+    if (session->id == 0 || session->closing || !session->account)
+        return;
+    uint32_t number = session->peer ? se_peer_find(&s->peers, session->peer) : SE_PEER_NONE;
+    struct se_account *account =
+        number == SE_PEER_NONE ? session->account : s->peers.peer[number].account;
+    if (account && account != session->account)
+        se_session_charge(session, account);
+    if (account && account->allowed)
         return;
     se_desk_attach(s, at, 0, session->heard_ns);
     se_pipeline_close(&s->pipeline, at);
+}
+
+/* Of a name that has more than it may have now, the parked ones first. */
+static void evict_surplus(struct se_server *s, bool parked, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < s->sessions.used; i++) {
+        const struct se_session *session = se_server_session(s, i);
+        const struct se_account *account = session->account;
+        if (session->id == 0 || session->closing || !account || account->sessions_max == 0 ||
+            account->n_sessions <= account->sessions_max || (session->peer == 0) != parked)
+            continue;
+        se_desk_evict(s, i, now_ns);
+    }
 }
 
 void se_server_set_keys(struct se_server *s, const struct se_keyring *ring)
@@ -78,6 +123,8 @@ void se_server_set_keys(struct se_server *s, const struct se_keyring *ring)
         look_again_at_peer(s, i, now_ns);
     for (uint32_t i = 0; i < s->sessions.used; i++)
         look_again_at_session(s, i);
+    evict_surplus(s, true, now_ns);
+    evict_surplus(s, false, now_ns);
 }
 
 const struct se_accounts *se_server_accounts(const struct se_server *s)

@@ -75,6 +75,8 @@ int se_desk_read(struct se_server *s, uint32_t frames, uint64_t now_ns);
 /* A session's edge is gone, or it has another one now (0: none). */
 void se_desk_attach(struct se_server *s, uint32_t session, se_link_peer peer, uint64_t now_ns);
 
+/* A session loses its place, and its edge is told. */
+void se_desk_evict(struct se_server *s, uint32_t session, uint64_t now_ns);
 /* Has no more to do with an edge: its sessions are closed, it is told why and heard no more. */
 void se_desk_part(struct se_server *s, se_link_peer peer, uint64_t now_ns, const char *why);
 
@@ -84,6 +86,8 @@ void se_desk_part(struct se_server *s, se_link_peer peer, uint64_t now_ns, const
 bool se_keys_joined(struct se_server *s, uint32_t peer, uint64_t now_ns);
 /* Whether the link has turned somebody away since this was asked last. */
 bool se_keys_turned_away(struct se_server *s);
+/* A peer is about to leave the table. */
+void se_keys_left(struct se_server *s, uint32_t peer);
 /* "alice", or "" where nobody asks for keys. */
 const char *se_keys_name(const struct se_account *account);
 

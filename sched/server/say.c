@@ -164,6 +164,8 @@ static void push_on(struct se_server *s, uint32_t at, uint64_t now_ns)
     slot->token[0] = bonus;
     slot->pushed = true;
     session->ahead--;
+    if (session->account)
+        se_account_take(session->account);
     se_server_count(s, SE_COUNT_PUSHES, 1);
     se_pipeline_round(&s->pipeline, at, now_ns);
 }

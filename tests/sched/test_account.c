@@ -67,6 +67,25 @@ static void sessions_have_a_limit(void **state)
     assert_true(se_account_has_place(b));
 }
 
+static void have(struct se_account *account, uint32_t tokens)
+{
+    se_account_take(account);
+    se_account_spend(account, tokens);
+}
+
+/* Many sessions that ask at the same moment: each round that is taken counts before it is answered. */
+static void rounds_are_paid_when_they_are_taken(void **state)
+{
+    const struct se_keyring_entry slow = entry("slow", 0, 5);
+    struct se_account *a = se_account_of(*state, &slow);
+    uint32_t taken = 0;
+    while (se_account_wait_ms(a, S_NS) == 0 && taken < 100) {
+        se_account_take(a);
+        taken++;
+    }
+    assert_int_equal(taken, 6);
+}
+
 /* However many it takes at once, over a while it has no more than its rate. */
 static void tokens_have_a_rate(void **state)
 {
@@ -76,7 +95,7 @@ static void tokens_have_a_rate(void **state)
     while (now_ns < begun_ns + 20 * S_NS) {
         const uint32_t wait_ms = se_account_wait_ms(a, now_ns);
         if (wait_ms == 0) {
-            se_account_spend(a, 7);
+            have(a, 7);
             had += 7;
             now_ns += 1000000;
         } else {
@@ -89,7 +108,7 @@ static void tokens_have_a_rate(void **state)
     assert_in_range(had, 20 * 50, 21 * 50 + 2 * 7); /* a second's worth, and the last round */
     assert_int_equal(se_account_get(a, SE_ACCOUNT_TOKENS), had);
     struct se_account *b = se_account_of(*state, &free);
-    se_account_spend(b, 1000000);
+    have(b, 1000000);
     assert_int_equal(se_account_wait_ms(b, now_ns), 0);
 }
 
@@ -100,7 +119,7 @@ static void nothing_is_saved_up(void **state)
     struct se_account *a = se_account_of(*state, &slow);
     assert_int_equal(se_account_wait_ms(a, S_NS), 0);
     assert_int_equal(se_account_wait_ms(a, 3600 * S_NS), 0);
-    se_account_spend(a, 11);
+    have(a, 11);
     assert_int_not_equal(se_account_wait_ms(a, 3600 * S_NS), 0);
     assert_int_equal(se_account_wait_ms(a, 3600 * S_NS + S_NS / 5), 0);
 }
@@ -211,13 +230,10 @@ static void others_read_meanwhile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_name_has_one_account),
-        TEST(sessions_have_a_limit),
-        TEST(tokens_have_a_rate),
-        TEST(nothing_is_saved_up),
-        TEST(a_new_list_changes_what_they_may),
-        TEST(distributions_add_up),
-        TEST(others_read_meanwhile),
+        TEST(a_name_has_one_account), TEST(sessions_have_a_limit),
+        TEST(tokens_have_a_rate),     TEST(rounds_are_paid_when_they_are_taken),
+        TEST(nothing_is_saved_up),    TEST(a_new_list_changes_what_they_may),
+        TEST(distributions_add_up),   TEST(others_read_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

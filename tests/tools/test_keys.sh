@@ -124,6 +124,9 @@ settings() {
     shows 'would listen on tcp://\*:7077' -m "$draft" --keys "$work/keys" --key "$work/server.key" \
         --listen 'tcp://*:7077' --check
     refuses 2 '^se-serverd: --admin: other machines can reach tcp://0.0.0.0:1' -m "$draft" --admin tcp://0.0.0.0:1
+    cp "$work/keys" "$work/open"
+    chmod 666 "$work/open"
+    refuses 5 "$work/open: anybody may write it" -m "$draft" --keys "$work/open" --key "$work/server.key" --check
     refuses 2 '^se-serverd: --admin: .shm:///x.: one URL, ipc:///PATH or tcp://HOST:PORT$' -m "$draft" --admin shm:///x
     program=$se_run
     refuses 2 '^se-run: --key .*: and the server' --server tcp://h:1 -d "$draft" -p x --key "$work/alice.key"
@@ -146,6 +149,7 @@ strangers() {
     "$se_run" --server "$url" -d "$draft" -p x -n 4 --give-up 2s >"$work/text" 2>"$work/said" &&
         fault 'somebody without a key was served'
     [ -s "$work/text" ] && fault 'somebody without a key got a text'
+    grep -q 'let.* in only who has a key' "$work/said" || fault "without a key: $(cat "$work/said")"
     checks=$((checks + 1))
     other=$(cut -d ' ' -f 1 "$work/mallory.pub")
     "$se_run" --server "$url" --server-key "$other" --key "$work/alice.key" -d "$draft" -p x -n 4 \
@@ -178,6 +182,26 @@ limits() {
     counted keys_full 1
     kill -INT $first
     wait $first 2>/dev/null
+}
+
+# Fewer sessions than are open: one of them loses its place, and gets it back when there is one.
+fewer() {
+    sed -i 's/ carol .*/ carol sessions=2/' "$work/keys"
+    reload
+    for i in 1 2; do
+        "$se_run" --server "$url" --server-key "$public" --key "$work/carol.key" -d "$draft" --quiet \
+            --ignore-eos -n 400 -p 'The' >"$work/carol.$i" 2>"$work/said.$i" &
+        eval "carol$i=\$!"
+    done
+    sleep 0.2
+    sed -i 's/ carol .*/ carol sessions=1/' "$work/keys"
+    reload
+    checks=$((checks + 2))
+    n=$("$se_top" --server "ipc://$work/admin" --json --once -d 0.05 | grep -o '"key":"carol"' | grep -c .)
+    [ "$n" -le 1 ] || fault "$n sessions of carol's"
+    # shellcheck disable=SC2154 # set by eval
+    { wait "$carol1" && wait "$carol2" && cmp -s "$work/carol.1" "$work/carol.2"; } ||
+        fault "carol's texts: $(cat "$work/said.1" "$work/said.2")"
 }
 
 # A list that changes while it runs: one who is not in it any more is told so in the middle of a
@@ -219,7 +243,17 @@ admins() {
         >"$work/out" 2>"$work/err" || fault "an admin sees nothing: $(cat "$work/err")"
     "$se_top" --server "$admin" --server-key "$public" --key "$work/mallory.key" --json --once -d 0.05 \
         >"$work/out" 2>"$work/err" && fault 'somebody who is no admin looks in'
-    grep -Eq 'admin|list of keys' "$work/err" || fault "told: $(cat "$work/err")"
+    grep -Eq 'may not do this|list of keys' "$work/err" || fault "told: $(cat "$work/err")"
+    # One who looks in and is an admin no more sees nothing more.
+    checks=$((checks + 1))
+    "$se_top" --server "$admin" --server-key "$public" --key "$work/alice.key" --json -n 12 -d 0.1 \
+        >"$work/out" 2>"$work/err" &
+    looker=$!
+    await "$work/out" '"here":true'
+    sed -i 's/ alice admin/ alice/' "$work/keys"
+    reload
+    wait $looker
+    tail -n 1 "$work/out" | grep -q '"here":false' || fault 'who was an admin still looks in'
 }
 
 se_serverd=$program
@@ -237,7 +271,10 @@ for where; do
     cp "$work/keys.first" "$work/keys"
     start "$where" || break
     strangers
-    [ "$where" != "$1" ] || limits
+    if [ "$where" = "$1" ]; then
+        limits
+        fewer
+    fi
     changes
     [ -n "$server" ] && [ "$where" = "$1" ] && case $1 in tcp*) admins ;; esac
     stop
