@@ -172,6 +172,45 @@ static int edges_allowed(void)
     return limit.rlim_cur > 8 * 1000 + 100 ? 1000 : (int)(limit.rlim_cur - 100) / 8;
 }
 
+/* Until somebody else comes: then they are hung up on. Who asks for a seat in vain asks again. */
+static void those_who_were_dropped_keep_nobody_out(void **state)
+{
+    enum { SEATS = 3 };
+    struct se_frames *frames;
+    struct se_link *server, *bad[SEATS], *good;
+    se_link_peer peer;
+    (void)state;
+    assert_int_equal(se_frames_new(&frames, 16, 100), 0);
+    struct se_link_options options = link_suite_options(frames);
+    options.peers_max = SEATS;
+    assert_int_equal(se_link_listen(&server, "tcp://127.0.0.1:0", &options), 0);
+    for (int i = 0; i < SEATS; i++) {
+        assert_int_equal(se_link_connect(&bad[i], se_link_url(server), &options), 0);
+        link_suite_expect(bad[i], SE_LINK_JOINED, &peer);
+        send_one(bad[i], frames);
+        link_suite_expect(server, SE_LINK_JOINED, &peer);
+        se_frame_put(link_suite_expect(server, 0, &peer));
+        se_link_drop(server, peer);
+    }
+    assert_int_equal(se_link_connect(&good, se_link_url(server), &options), 0);
+    link_suite_expect(good, SE_LINK_JOINED, &peer);
+    const uint64_t end_ns = se_clock_ns() + UINT64_C(20000000000);
+    struct se_frame *frame = NULL;
+    int r = SE_LINK_AGAIN;
+    while (r == SE_LINK_AGAIN && se_clock_ns() < end_ns) {
+        send_one(good, frames);
+        se_link_wait(server, 50000000);
+        r = se_link_recv(server, &peer, &frame);
+    }
+    assert_int_equal(r, SE_LINK_JOINED); /* of the dropped ones nothing is heard */
+    se_frame_put(link_suite_expect(server, 0, &peer));
+    se_link_fini(good);
+    for (int i = 0; i < SEATS; i++)
+        se_link_fini(bad[i]);
+    se_link_fini(server);
+    se_frames_free(frames);
+}
+
 static void a_thousand_edges_have_two_threads(void **state)
 {
     const int n = edges_allowed(), threads = threads_now();
@@ -348,6 +387,7 @@ int main(void)
         cmocka_unit_test(addresses_that_cannot_be_had_are_refused),
         cmocka_unit_test(a_server_listens_on_several_urls),
         cmocka_unit_test(a_rude_peer_is_not_heard_and_harms_nobody),
+        cmocka_unit_test(those_who_were_dropped_keep_nobody_out),
         cmocka_unit_test(a_thousand_edges_have_two_threads),
         cmocka_unit_test(an_edge_that_stops_answering_is_gone),
         cmocka_unit_test(a_server_that_stops_answering_is_gone),
