@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { LINE_B = 2048, PROGRAM_B = 64 };
+#include "runtime/base/err.h"
+#include "runtime/base/journal.h"
+
+enum { LINE_B = 2048, PROGRAM_B = 64, NUMBER_B = 16 };
 
 static const struct {
     const char *word;
@@ -25,28 +27,22 @@ static const struct {
 };
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 
-/* Set by se_log_init() before there are other threads. */
+/* Set by se_log_init() before there are other threads, and afterwards only to the same again. */
 static char program[PROGRAM_B];
 static bool for_journal;
+static int journal = -1; /* fields can be sent to it */
 /* relaxed throughout: a line more or less while the level changes harms nobody. */
 static _Atomic int level_in_force = SE_LOG_INFO;
 
-/* JOURNAL_STREAM may be inherited by a program whose standard error went elsewhere since. */
-static bool is_journal(void)
-{
-    unsigned long long device, inode;
-    struct stat info;
-    const char *stream = getenv("JOURNAL_STREAM");
-    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-           fstat(STDERR_FILENO, &info) == 0 && (unsigned long long)info.st_dev == device &&
-           (unsigned long long)info.st_ino == inode;
-}
+void se_log_init(const char *name) { se_log_init_at(name, SE_JOURNAL_SOCKET); }
 
-void se_log_init(const char *name)
+void se_log_init_at(const char *name, const char *socket)
 {
     const char *word = getenv("SE_LOG");
     snprintf(program, sizeof program, "%s", name);
-    for_journal = is_journal();
+    for_journal = se_journal_is(STDERR_FILENO);
+    if (for_journal && journal < 0)
+        journal = se_journal_open(socket); /* if it cannot be had, there is standard error */
     se_log_set_level(SE_LOG_INFO);
     for (int i = 0; word && i < N_LEVELS; i++)
         if (!strcmp(word, levels[i].word))
@@ -72,28 +68,63 @@ static void flatten(char *text)
             *c = ' ';
 }
 
-/* The line without its end, cut with "..." when it is too long; its length. */
-static size_t compose(char line[LINE_B], enum se_log_level level, const char *format, va_list args)
+/* What stands before the message on standard error; its length. */
+static size_t put_head(char line[LINE_B], enum se_log_level level)
 {
-    int head = 0;
+    int len = 0;
     if (for_journal)
-        head = snprintf(line, LINE_B, "<%d>", levels[level].journal);
-    head += snprintf(line + head, LINE_B - (size_t)head, "%s%s%s", program, program[0] ? ": " : "",
-                     level == SE_LOG_INFO ? "" : levels[level].word);
-    if (level != SE_LOG_INFO)
-        head += snprintf(line + head, LINE_B - (size_t)head, ": ");
-    size_t room = LINE_B - (size_t)head; /* with the zero, which the end of the line replaces */
+        len = snprintf(line, LINE_B, "<%d>", levels[level].journal);
+    len +=
+        snprintf(line + len, LINE_B - (size_t)len, "%s%s%s%s", program, program[0] ? ": " : "",
+                 level == SE_LOG_INFO ? "" : levels[level].word, level == SE_LOG_INFO ? "" : ": ");
+    return (size_t)len;
+}
+
+/* The message behind len bytes of the line, cut with "..." when it is too long; the length of all,
+ * which leaves room for a byte more. */
+static size_t put_message(char line[LINE_B], size_t head, const char *format, va_list args)
+{
+    size_t room = LINE_B - head; /* with the zero */
     int len = vsnprintf(line + head, room, format, args);
     flatten(line + head);
     if (len < 0)
-        return (size_t)head;
+        return head;
     if ((size_t)len < room)
-        return (size_t)(head + len);
+        return head + (size_t)len;
     memcpy(line + LINE_B - 4, "...", 3);
     return LINE_B - 1;
 }
 
-void se_log(enum se_log_level level, const char *format, ...)
+/* The compiler is told paths from the build folder. */
+static const char *from_root(const char *file)
+{
+    while (!strncmp(file, "../", 3))
+        file += 3;
+    return file;
+}
+
+static int send_fields(const struct se_log_place *place, enum se_log_level level,
+                       const char *message)
+{
+    const char priority[] = { (char)('0' + levels[level].journal), '\0' };
+    char line[NUMBER_B];
+    /* Where an error began and passed, when it is the one that the message tells. */
+    const char *error = se_err_text();
+    const char *trail = *error && strstr(message, error) ? se_err_trail() : NULL;
+    const struct se_journal_field fields[] = {
+        { "PRIORITY", priority },
+        { "SYSLOG_IDENTIFIER", *program ? program : NULL },
+        { "CODE_FILE", from_root(place->file) },
+        { "CODE_LINE", line },
+        { "CODE_FUNC", place->function },
+        { "SPECEDGE_TRAIL", trail },
+        { "MESSAGE", message },
+    };
+    snprintf(line, sizeof line, "%d", place->line);
+    return se_journal_send(journal, fields, sizeof fields / sizeof fields[0]);
+}
+
+void se_log_at(const struct se_log_place *place, enum se_log_level level, const char *format, ...)
 {
     if ((int)level < 0 || level >= (enum se_log_level)N_LEVELS || !se_log_wants(level))
         return;
@@ -101,10 +132,14 @@ void se_log(enum se_log_level level, const char *format, ...)
     char line[LINE_B];
     va_list args;
     va_start(args, format);
-    size_t len = compose(line, level, format, args);
+    size_t head = put_head(line, level);
+    size_t len = put_message(line, head, format, args);
     va_end(args);
-    line[len] = '\n';
-    while (write(STDERR_FILENO, line, len + 1) < 0 && errno == EINTR)
-        ;
+    /* A journal that does not keep up has another queue behind standard error. */
+    if (!for_journal || journal < 0 || send_fields(place, level, line + head) < 0) {
+        line[len] = '\n';
+        while (write(STDERR_FILENO, line, len + 1) < 0 && errno == EINTR)
+            ;
+    }
     errno = saved;
 }
