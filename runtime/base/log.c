@@ -95,14 +95,6 @@ static size_t put_message(char line[LINE_B], size_t head, const char *format, va
     return LINE_B - 1;
 }
 
-/* The compiler is told paths from the build folder. */
-static const char *from_root(const char *file)
-{
-    while (!strncmp(file, "../", 3))
-        file += 3;
-    return file;
-}
-
 static int send_fields(const struct se_log_place *place, enum se_log_level level,
                        const char *message)
 {
@@ -112,12 +104,9 @@ static int send_fields(const struct se_log_place *place, enum se_log_level level
     const char *error = se_err_text();
     const char *trail = *error && strstr(message, error) ? se_err_trail() : NULL;
     const struct se_journal_field fields[] = {
-        { "PRIORITY", priority },
-        { "SYSLOG_IDENTIFIER", *program ? program : NULL },
-        { "CODE_FILE", from_root(place->file) },
-        { "CODE_LINE", line },
-        { "CODE_FUNC", place->function },
-        { "SPECEDGE_TRAIL", trail },
+        { "PRIORITY", priority },         { "SYSLOG_IDENTIFIER", *program ? program : NULL },
+        { "CODE_FILE", place->file },     { "CODE_LINE", line },
+        { "CODE_FUNC", place->function }, { "SPECEDGE_TRAIL", trail },
         { "MESSAGE", message },
     };
     snprintf(line, sizeof line, "%d", place->line);

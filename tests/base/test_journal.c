@@ -124,7 +124,8 @@ static void test_log(void **state)
     const char *got = next_entry(&n);
     assert_true(has(got, "PRIORITY=4\n"));
     assert_true(has(got, "SYSLOG_IDENTIFIER=tester\n"));
-    assert_true(has(got, "CODE_FILE=tests/base/test_journal.c\n"));
+    assert_true(has(got, "CODE_FILE="));
+    assert_non_null(strstr(got, "tests/base/test_journal.c\n"));
     assert_true(has(got, "CODE_LINE="));
     assert_true(has(got, "CODE_FUNC=test_log\n"));
     assert_true(has(got, "MESSAGE=peer says 'a PRIORITY=0'\n"));
