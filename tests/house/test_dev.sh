@@ -42,12 +42,14 @@ stub id 'echo 0'
 stub nproc 'echo 1'
 
 run 0 'help' help
-for command in setup build demo test bench lint sanitize fuzz gpu-check vm-test; do said "^  $command"; done
+for command in setup build demo test bench lint sanitize fuzz gpu-check deb vm-test; do said "^  $command"; done
 run 2 'an unknown command' frobnicate
 said usage
 run 77 'gpu-check' gpu-check
 said skipped
 run 77 'vm-test' vm-test
+said skipped
+run 77 'deb' deb
 said skipped
 run 1 'setup of something unknown' setup everything
 said everything

@@ -19,6 +19,8 @@
 #   SE_VM_TIMEOUT   seconds for all of it (300)       SE_VM_ACCEL  kvm, tcg; otherwise what works
 #   SE_VM_CPUS, SE_VM_MEM  processors, MiB (2048)     SE_VM_CACHE  where the kernel lies unpacked
 #   SE_VM_VERBOSE   1: the guest's console at the end
+#   SE_VM_INIT      systemd: the host's systemd is the first process, with a journal and without
+#                   whatever else the host has enabled; COMMAND is a service under it
 set -euo pipefail
 umask 022
 note() { printf 'vm.sh: %s\n' "$*" >&2; }
@@ -26,6 +28,11 @@ skip() { printf 'skipped: %s\n' "$*"; exit 77; }
 
 [ "${1:-}" = -- ] && [ $# -gt 1 ] || { sed -n '3,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2; }
 shift
+case ${SE_VM_INIT:-} in
+'') ;;
+systemd) [ -x /lib/systemd/systemd ] || skip 'no /lib/systemd/systemd; on Debian: apt-get install systemd' ;;
+*) note "SE_VM_INIT=$SE_VM_INIT: only systemd is known"; exit 2 ;;
+esac
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cache=${SE_VM_CACHE:-$root/build-vm}
 case $cache in *[,\ ]*) skip "QEMU takes no comma or space in a path: $cache" ;; esac
@@ -95,9 +102,15 @@ INIT
 # ---------------------------------------------------------------- in the guest, its first process
 
 guest() {
-    local i outs
     export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     . /run/vm/vars
+    lay_out
+    if [ "$init" = systemd ]; then become_systemd; fi
+    run_command
+}
+
+lay_out() {
+    local i
     mkdir -p /dev/pts /dev/shm /lib/modules
     ln -s /proc/self/fd /dev/fd
     for i in stdin=0 stdout=1 stderr=2; do ln -s "/proc/self/fd/${i#*=}" "/dev/${i%=*}"; done
@@ -137,7 +150,34 @@ guest() {
     ip -6 rule del pref 0
     rdma link add rxe_a type rxe netdev ra
     rdma link add rxe_b type rxe netdev rb
+}
 
+# The host's, with the host's units: what they would start is masked, but for the journal, and what
+# makes more of them is not asked, which takes seconds at every daemon-reload. Without an identity of
+# the machine, systemd would take this for its first boot and enable what it likes.
+become_systemd() {
+    local unit system=/run/systemd/system
+    mkdir -p $system /etc/systemd/system
+    rm -rf /etc/systemd/system/*.{wants,requires}
+    rm -rf /usr/lib/systemd/system-generators /lib/systemd/system-generators
+    rm -f /.dockerenv # it would take this for a container
+    : >/etc/fstab
+    [ -s /etc/machine-id ] || echo 5bec0ed9e00000000000000000000001 >/etc/machine-id
+    for unit in /{usr/,}lib/systemd/system/*.target.wants/*; do
+        case ${unit##*/} in
+        systemd-journald* | '*' | *.target) ;;
+        *) ln -sf /dev/null "$system/${unit##*/}" ;;
+        esac
+    done
+    printf '%s\n' '[Unit]' 'Requires=basic.target' 'After=basic.target' 'Wants=vm-command.service' \
+        >$system/vm-command.target
+    printf '%s\n' '[Unit]' 'After=basic.target' '[Service]' 'Type=oneshot' 'TimeoutStartSec=infinity' \
+        'ExecStart=/bin/bash /run/vm/command' >$system/vm-command.service
+    exec /lib/systemd/systemd --unit=vm-command.target --show-status=no
+}
+
+run_command() {
+    local i outs
     # COMMAND writes to pipes, as anywhere; what it says leaves by virtio ports.
     mkfifo /run/out /run/err
     cat /run/out >/dev/vport*p1 & outs=$!
@@ -155,12 +195,14 @@ guest() {
 # boot ACCEL SECONDS COMMAND...: leaves its exit status in $status.
 boot() {
     local accel=$1 limit=$2 argv cwd=$PWD modules=$cache/vm/root/lib/modules rc=0 args pids
+    local init=${SE_VM_INIT:-}
     shift 2
     argv=("$@")
     rm -f "$control"/*
-    declare -p argv cwd modules | sed 's/^declare /declare -g /' >"$control/vars"
+    declare -p argv cwd init modules | sed 's/^declare /declare -g /' >"$control/vars"
     export -p >"$control/env"
-    { declare -f guest; echo guest; } >"$control/guest"
+    { declare -f guest lay_out become_systemd run_command; echo guest; } >"$control/guest"
+    { declare -f run_command; echo '. /run/vm/vars; run_command'; } >"$control/command"
     # shellcheck disable=SC2054 # QEMU's commas
     args=(-accel tcg,thread=multi -cpu max,la57=off)
     [ "$accel" != kvm ] || args=(-accel kvm -cpu host)
