@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What docs/tutorial.md says, done: a server and an edge 14 ms apart, each in a network of its own.
 
-  tutorial.py ROOT FOLDER [TRANSCRIPT]      FOLDER: with the packages
+  tutorial.py ROOT FOLDER      FOLDER: with the packages
 
 Runs inside tests/vm/vm.sh with SE_VM_INIT=systemd, and changes the machine that it runs on. Blocks of
 the page whose first line says "sh server", "sh edge" or "sh watch" are typed there, in their order;
 what a chat says comes from the block behind it. Of what cannot be typed here, building, the packages
-in FOLDER take the place, and root has no need of sudo. What was typed and shown goes to TRANSCRIPT.
+in FOLDER take the place, and root has no need of sudo. At the end stands what was typed and shown, as a
+page, behind a line "-- transcript": nothing that is written here outlives the machine.
 """
 import os
 import re
@@ -90,7 +91,6 @@ class Walk:
                 self.env['ALICE'] = line
 
     def type(self, where, text, fails=False):
-        text = text.replace('\\\n', '\\\n') # as it stands
         code, shown = self.shell(where, text)
         self.learn_keys(shown)
         typed = '$ ' + text.rstrip('\n').replace('sudo ', '')
@@ -180,6 +180,11 @@ def walk_on(walk, blocks):
                 fault('the server is not active:\n%s', shown)
 
 
+def is_emulated():
+    with open('/proc/cpuinfo', encoding='ascii', errors='replace') as file:
+        return 'QEMU' in file.read()
+
+
 def main():
     root, folder = sys.argv[1], sys.argv[2]
     if not os.path.isdir('/run/vm') or not os.path.isdir('/run/systemd/system'):
@@ -200,12 +205,9 @@ def main():
     if code or 'alice' not in shown:
         fault('the journal does not tell of alice:\n%s', shown)
     walk.note('server: what its journal has', '$ journalctl -u se-serverd -o cat | tail -n 20', shown.split('\n', 1)[-1])
-    if len(sys.argv) > 3:
-        emulated = 'emulated' if not os.path.exists('/sys/module/kvm_clock') and 'QEMU' in open('/proc/cpuinfo').read() \
-            else 'shared'
-        with open(sys.argv[3], 'w', encoding='utf-8') as file:
-            file.write(NOTE % emulated + '\n'.join(walk.said) + '\n')
     print('%d failed' % len(faults))
+    print('-- transcript')
+    print(NOTE % ('emulated' if is_emulated() else 'shared') + '\n'.join(walk.said))
     return 1 if faults else 0
 
 
