@@ -54,6 +54,7 @@ printf 'secret\n' >"$work/c"
 chmod 600 "$work/c"
 refuses 1 "$work/c:1: " show "$work/c"
 
+umask 022 # of the list
 {
     printf '# who may come\r\n\r\n%s sessions=3 tokens-per-second=40 # since May\r\n' "$line"
     printf '%s other revoked admin\n' "${second% *}"
@@ -66,4 +67,6 @@ refuses 1 "$work/list:5: the key of line 3 again" check "$work/list"
 refuses 1 "$work/gone: No such file" check "$work/gone"
 : >"$work/empty"
 shows '^name' check "$work/empty"
+chmod o+w "$work/empty"
+refuses 1 "$work/empty: anybody may write it" check "$work/empty"
 conclude
