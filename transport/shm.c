@@ -50,12 +50,15 @@ struct line {
     struct se_tube_end in, out;
 };
 
+#define SILENT_NS UINT64_C(1000000000)
+
 struct slot {
     struct line line; /* no area: it has not come yet */
     bool known;       /* JOINED was said */
     bool running;
     uint32_t generation, turn;
     uint32_t next; /* free, or in the run list */
+    uint64_t seated_ns;
 };
 
 /* A socket that listens, and its file. */
@@ -215,7 +218,9 @@ static uint32_t seat(struct shm *s, int fd)
         at = s->n_slots++;
     else
         return NONE;
-    s->slot[at] = (struct slot){ .line = { .fd = fd }, .generation = s->slot[at].generation + 1 };
+    s->slot[at] = (struct slot){ .line = { .fd = fd },
+                                 .generation = s->slot[at].generation + 1,
+                                 .seated_ns = se_clock_ns() };
     return at;
 }
 
@@ -274,6 +279,8 @@ static void listen_to(struct shm *s, uint32_t events)
 static void greet(struct shm *s, uint32_t at)
 {
     struct line *line = &s->slot[at].line;
+    if (line->fd < 0)
+        return; /* it had to make room just now */
     const int r = se_area_recv(line->fd, &line->area);
     if (r == SE_AREA_AGAIN)
         return;
@@ -286,9 +293,24 @@ static void greet(struct shm *s, uint32_t at)
     run_append(s, at);
 }
 
+/* Who has a seat and has brought no memory for it, when others want one. */
+static void unseat_the_silent(struct shm *s)
+{
+    const uint64_t now_ns = se_clock_ns();
+    for (uint32_t at = 0; at < s->n_slots; at++) {
+        const struct slot *slot = &s->slot[at];
+        if (slot->line.fd >= 0 && slot->line.area == NULL && now_ns - slot->seated_ns >= SILENT_NS)
+            unseat(s, at);
+    }
+}
+
 static void let_in(struct shm *s, int fd)
 {
-    const uint32_t at = seat(s, fd);
+    uint32_t at = seat(s, fd);
+    if (at == NONE) {
+        unseat_the_silent(s);
+        at = seat(s, fd);
+    }
     struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data.u64 = at };
     if (at == NONE)
         close(fd);

@@ -244,6 +244,39 @@ static void a_stranger_is_sent_away(void **state)
     finish(&p);
 }
 
+/* Strangers who take every seat and say nothing keep nobody out for long. */
+static void the_silent_make_room(void **state)
+{
+    enum { SEATS = 4 };
+    struct se_frames *frames;
+    struct se_link *server, *edge;
+    se_link_peer peer;
+    int fd[SEATS];
+    (void)state;
+    assert_int_equal(se_frames_new(&frames, 16, 1000), 0);
+    struct se_link_options options = link_suite_options(frames);
+    options.peers_max = SEATS;
+    assert_int_equal(se_link_listen(&server, url, &options), 0);
+    for (int i = 0; i < SEATS; i++) {
+        struct se_frame *frame;
+        fd[i] = knock();
+        assert_int_equal(se_link_recv(server, &peer, &frame), SE_LINK_AGAIN);
+    }
+    assert_int_equal(se_link_connect(&edge, url, &options), 0);
+    for (int r = SE_LINK_AGAIN; r != SE_LINK_JOINED;) {
+        struct se_frame *frame;
+        se_link_recv(edge, &peer, &frame); /* it tries again */
+        se_link_wait(server, 20000000);
+        r = se_link_recv(server, &peer, &frame);
+        assert_true(r == SE_LINK_AGAIN || r == SE_LINK_JOINED);
+    }
+    for (int i = 0; i < SEATS; i++)
+        close(fd[i]);
+    se_link_fini(edge);
+    se_link_fini(server);
+    se_frames_free(frames);
+}
+
 /* A peer of our making, with the memory in our hands. */
 static int intrude(struct pair *p, struct se_area **area, se_link_peer *peer)
 {
@@ -449,6 +482,7 @@ int main(void)
         cmocka_unit_test(another_one_s_file_is_left_alone),
         cmocka_unit_test(a_server_listens_on_several_urls),
         cmocka_unit_test(a_stranger_is_sent_away),
+        cmocka_unit_test(the_silent_make_room),
         cmocka_unit_test(who_breaks_the_rules_is_disconnected),
         cmocka_unit_test(who_is_gone_is_not_heard),
         cmocka_unit_test(an_edge_is_killed),
