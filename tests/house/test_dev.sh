@@ -66,7 +66,7 @@ stub apt-get "echo \"\$*\" >>'$room/calls'" \
     "*' update '*) touch '$room/lists' ;;" \
     "*' install '*)" \
     "    [ -e '$room/lists' ] || exit 100" \
-    "    for p in gcc g++ meson ninja pkg-config; do printf '#!/bin/sh\n' >'$room/bin/'\$p; chmod +x '$room/bin/'\$p; done ;;" \
+    "    for p in gcc g++ meson ninja pkg-config tmux; do printf '#!/bin/sh\n' >'$room/bin/'\$p; chmod +x '$room/bin/'\$p; done ;;" \
     'esac'
 ln -s "$(command -v touch)" "$(command -v chmod)" "$room/bin/"
 run 0 'a bare machine' setup
