@@ -39,12 +39,11 @@ start_server() {
 # screen SIZE PATTERN TITLE: what se-top shows there, once the pattern is on it
 screen() {
     local left=100
-    until mux capture-pane -p -t "$1" | grep -Eq -- "$2"; do
+    until mux capture-pane -p -t "$1" >"$work/screen" && grep -Eq -- "$2" "$work/screen"; do
         left=$((left - 1))
-        [ $left -gt 0 ] || { fault "$3, $1: no $2 in: $(mux capture-pane -p -t "$1")"; break; }
+        [ $left -gt 0 ] || { fault "$3, $1: no $2 in: $(cat "$work/screen")"; break; }
         sleep 0.2
     done
-    mux capture-pane -p -t "$1" >"$work/screen"
     { # empty lines are one
         printf '\n### %s, %s\n\n    ' "$3" "$1"
         printf '%s\n' "$(sed "s/ *$//; s,$work,/run/tales," "$work/screen" | cat -s)" | sed '2,$s/^\(.\)/    \1/'
@@ -68,11 +67,16 @@ done
 both 'waiting for a server named' 'No server yet'
 start_server
 both 'sessions 0' 'No session'
-"$run" --server "$url" -d models/tales-draft -p 'The fox' -n 480 --ignore-eos --speculate on \
-    --depth fixed --quiet >/dev/null 2>&1 &
+# One text behind the other: each is short.
+touch "$work/more"
+while [ -e "$work/more" ]; do
+    "$run" --server "$url" -d models/tales-draft -p 'The fox' -n 480 --ignore-eos --speculate on \
+        --depth fixed --quiet >/dev/null 2>&1 || break
+done &
 edge=$!
-both '(^| )1  *.*(idle|step|waits)' 'One session'
-wait $edge || true
+both '^ +[0-9]+ [0-9a-f]{8} +(idle|step|waits|prompt)' 'One session'
+rm "$work/more"
+wait $edge
 "$bench" serve "$url" --from 200 --most 200 --warm-up 1s --seconds 8 --limit 10s --tokens 200 >/dev/null 2>&1 &
 load=$!
 both 'sessions 2?[12][0-9][0-9]' 'Two hundred sessions'
