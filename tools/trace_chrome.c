@@ -231,9 +231,11 @@ static void draw_round(struct drawing *d, const struct se_trace_round *round)
     struct se_trace_part part[SE_TRACE_PHASES];
     const size_t n = se_trace_round_parts(round, part);
     const struct se_server_round *server = round->server;
+    uint32_t nodes = server ? server->nodes - 1 : 0;
+    if (!server && round->edge)
+        nodes = round->edge->round.nodes;
     begin_slice(d, ROUND, part[0].begun_ns, part[n - 1].ended_ns, "round %" PRIu32, round->round);
-    fprintf(d->to, "\"round\":%" PRIu32 ",\"nodes\":%" PRIu32, round->round,
-            server ? server->nodes - 1 : round->edge->round.nodes);
+    fprintf(d->to, "\"round\":%" PRIu32 ",\"nodes\":%" PRIu32, round->round, nodes);
     if (server)
         fprintf(d->to, ",\"step\":%" PRIu64 ",\"taken\":%" PRIu32 ",\"pushed\":%s", server->step,
                 server->taken, server->pushed ? "true" : "false");
