@@ -88,11 +88,13 @@ static void *serve(void *context)
 
 /* ---- settings */
 
-/* The list before the one that the server has taken is nobody's any more. */
+/* The server has taken another list: the one before it is nobody's any more. */
 static void keep_ring(struct watch *w)
 {
     if (!w->ring)
         return;
+    se_log(SE_LOG_INFO, "%s: read again, %" PRIu32 " keys", w->settings->keys,
+           se_keyring_n(w->ring));
     se_keyring_free(w->door->ring);
     w->door->ring = w->ring;
     w->ring = NULL;
@@ -141,7 +143,6 @@ static int read_keys_again(struct watch *w)
         return se_trace(r);
     }
     if (ring) {
-        se_log(SE_LOG_INFO, "%s: read again, %" PRIu32 " keys", path, se_keyring_n(ring));
         se_keyring_free(w->ring_next);
         w->ring_next = ring;
         w->live_waits = true;

@@ -71,7 +71,6 @@ reload() {
         [ $left -gt 0 ] || { fault "not read again: $(cat "$work/log")"; return; }
         sleep 0.05
     done
-    sleep 0.2
 }
 
 # asks NAME ARGUMENT...: $code, $work/text, $work/said
@@ -109,6 +108,22 @@ counted() {
     n=$("$se_top" --server "ipc://$work/admin" --json --once -d 0.05 |
         sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p")
     [ "${n:-0}" -ge "$2" ] || fault "$1: ${n:-none} counted, not $2"
+}
+
+# sessions NAME: how many it has
+sessions() {
+    "$se_top" --server "ipc://$work/admin" --json --once -d 0.05 | grep -o "\"key\":\"$1\"" | grep -c .
+}
+
+# await_sessions NAME N: so many, within seconds
+await_sessions() {
+    checks=$((checks + 1))
+    left=100
+    until [ "$(sessions "$1")" = "$2" ]; do
+        left=$((left - 1))
+        [ $left -gt 0 ] || { fault "$1 has $(sessions "$1") sessions, not $2"; return; }
+        sleep 0.05
+    done
 }
 
 settings() {
@@ -175,7 +190,7 @@ limits() {
     "$se_run" --server "$url" --server-key "$public" --key "$work/carol.key" -d "$draft" $long \
         >/dev/null 2>&1 &
     first=$!
-    sleep 0.5
+    await_sessions carol 1
     refusal=5
     gets_nothing carol 'key carol has its 1 session already' --on-busy fail
     refusal=''
@@ -193,11 +208,11 @@ fewer() {
             --ignore-eos -n 400 -p 'The' >"$work/carol.$i" 2>"$work/said.$i" &
         eval "carol$i=\$!"
     done
-    sleep 0.2
+    await_sessions carol 2
     sed -i 's/ carol .*/ carol sessions=1/' "$work/keys"
     reload
     checks=$((checks + 2))
-    n=$("$se_top" --server "ipc://$work/admin" --json --once -d 0.05 | grep -o '"key":"carol"' | grep -c .)
+    n=$(sessions carol)
     [ "$n" -le 1 ] || fault "$n sessions of carol's"
     # shellcheck disable=SC2154 # set by eval
     { wait "$carol1" && wait "$carol2" && cmp -s "$work/carol.1" "$work/carol.2"; } ||
