@@ -201,7 +201,7 @@ limits() {
 
 # Fewer sessions than are open: one of them loses its place, and gets it back when there is one.
 fewer() {
-    sed -i 's/ carol .*/ carol sessions=2/' "$work/keys"
+    sed -i 's/ carol .*/ carol sessions=2 tokens-per-second=300/' "$work/keys" # slow enough to be seen
     reload
     for i in 1 2; do
         "$se_run" --server "$url" --server-key "$public" --key "$work/carol.key" -d "$draft" --quiet \
@@ -209,7 +209,7 @@ fewer() {
         eval "carol$i=\$!"
     done
     await_sessions carol 2
-    sed -i 's/ carol .*/ carol sessions=1/' "$work/keys"
+    sed -i 's/ carol sessions=2/ carol sessions=1/' "$work/keys"
     reload
     checks=$((checks + 2))
     n=$(sessions carol)
@@ -222,6 +222,7 @@ fewer() {
 # A list that changes while it runs: one who is not in it any more is told so in the middle of a
 # text; one who is new gets in; a list that makes no sense changes nothing.
 changes() {
+    : >"$work/dave.text"
     "$se_run" --server "$url" --server-key "$public" --key "$work/dave.key" -d "$draft" --ignore-eos \
         -n 100000 -p 'The' >"$work/dave.text" 2>"$work/dave.said" </dev/null &
     dave=$!
