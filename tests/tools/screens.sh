@@ -28,12 +28,23 @@ fault() {
     printf 'FAULT: %s\n' "$*"
 }
 
+# within WHAT COMMAND...: it succeeds within seconds
+within() {
+    local what=$1 left=300
+    shift
+    until "$@"; do
+        left=$((left - 1))
+        [ $left -gt 0 ] || { fault "$what"; return; }
+        sleep 0.1
+    done
+}
+
 start_server() {
     : >"$work/log"
     "$serverd" -m models/tales-draft --threads 1 --listen "$url" --stat "$name" --max-sessions 256 \
         2>"$work/log" &
     server=$!
-    until grep -q 'listening on' "$work/log"; do sleep 0.1; done
+    within 'the server does not listen' grep -q 'listening on' "$work/log"
 }
 
 # screen SIZE PATTERN TITLE: what se-top shows there, once the pattern is on it
@@ -90,12 +101,12 @@ both 'sessions 0' 'And is back'
 
 # Another size while it runs, and the time that it takes.
 mux resize-window -t 80x24 -x 120 -y 30
-sleep 1
-mux capture-pane -p -t 80x24 | grep -q 'sessions 0' || fault 'not drawn anew at another size'
+ends_at() { mux capture-pane -p -t 80x24 | sed -n "$1p" | grep -q 'q quit'; }
+within 'not drawn anew at another size' ends_at 30
 mux send-keys -t 80x24 q
 mux send-keys -t 200x50 q
-sleep 0.5
-mux has-session 2>/dev/null && fault 'q does not leave'
+is_over() { ! mux has-session 2>/dev/null; }
+within 'q does not leave' is_over
 "$top" --stat "$name" -d 1 -b -n 5 >/dev/null & # 5 s at 1 Hz
 looker=$!
 sleep 4.5
