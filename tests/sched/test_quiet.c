@@ -341,8 +341,9 @@ static void from_a_frame_to_its_step_nothing_is_asked_for(void **state)
     struct user *first = write_on();
     atomic_store(&host.counted, true);
     atomic_store(&host.counts, false);
-    ask(first, 2); /* another job ends the engine's quiet */
-    write_on();
+    ask(first, 2); /* another job ends the engine's quiet; others' answers may end before it */
+    while (write_on() != first)
+        ;
     end();
     for (uint32_t i = 0; i < EDGES; i++)
         leave(&user[i]);
