@@ -15,6 +15,7 @@ this build has no ZeroMQ.
 import argparse
 import asyncio
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -638,12 +639,19 @@ async def note_first(world, tally, o):
 
 
 async def run_short(world, tally, o):
-    for text in FIXED:
-        await run_cell(world, text, tally, o.verbose)
-    deadline, i = time.monotonic() + o.seconds, 0
-    while time.monotonic() < deadline and tally.faults < 3:
-        await run_cell(world, 'seed=%d' % (o.seed + i), tally, o.verbose)
-        i += 1
+    texts, seeds, end = list(FIXED), itertools.count(o.seed), None
+
+    async def lane():
+        nonlocal end
+        while tally.faults < 3:
+            if not texts:
+                end = end or time.monotonic() + o.seconds
+                if time.monotonic() >= end:
+                    return
+            text = texts.pop(0) if texts else 'seed=%d' % next(seeds)
+            await run_cell(world, text, tally, o.verbose)
+
+    await asyncio.gather(*[lane() for _ in range(o.lanes)])
     await check_flat(world, tally)
 
 
@@ -690,9 +698,9 @@ def main():
     parser.add_argument('--tools', type=pathlib.Path, default=ROOT / 'build/tools',
                         help='folder of the programs')
     parser.add_argument('--short', action='store_true', help='each fault once, then at random')
-    parser.add_argument('--seconds', type=float, default=25, help='of what is drawn at random')
+    parser.add_argument('--seconds', type=float, default=10, help='of what is drawn at random')
     parser.add_argument('--long', type=float, metavar='MINUTES', help='at random for so long')
-    parser.add_argument('--lanes', type=int, default=2, help='cells at once, with --long')
+    parser.add_argument('--lanes', type=int, default=2, help='cells at once')
     parser.add_argument('--cell', metavar='TEXT', help='one cell, by what it is drawn from')
     parser.add_argument('--seed', type=int, help='of the first cell; the next ones count up')
     parser.add_argument('--patience', type=float, default=PATIENCE,
