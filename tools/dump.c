@@ -125,6 +125,9 @@ static void show_tree(const struct se_wire_verify *v, FILE *to)
 static void show_lists(const struct se_wire *m, FILE *to)
 {
     switch (m->type) {
+    case SE_WIRE_HELLO:
+        fprintf(to, "  %-*s%s\n", NAME_COLUMN, "draft", m->hello.draft);
+        break;
     case SE_WIRE_PREFILL:
         fprintf(to, "  %-*s", NAME_COLUMN, "ids");
         for (uint32_t i = 0; i < m->prefill.n; i++)

@@ -2,6 +2,8 @@
 #include "tools/rig.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "kernels/attend.h"
 #include "runtime/base/cpu.h"
@@ -214,4 +216,10 @@ int se_rig_tokenizer(struct se_tokenizer **out, const char *dir, const struct se
     }
     *out = tokenizer;
     return 0;
+}
+
+const char *se_rig_name(const char *dir, char path[PATH_MAX])
+{
+    const char *slash = realpath(dir, path) ? strrchr(path, '/') : NULL;
+    return slash && slash[1] ? slash + 1 : dir;
 }

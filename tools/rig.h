@@ -8,6 +8,8 @@
 #ifndef SE_TOOLS_RIG_H
 #define SE_TOOLS_RIG_H
 
+#include <limits.h>
+
 #include "runtime/base/thread.h"
 #include "runtime/model/model.h"
 #include "runtime/model/nodes.h"
@@ -56,6 +58,9 @@ int se_rig_feed(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, size
 /* The same for up to SE_RIG_ROWS ids, with the logits of every row. */
 int se_rig_logits(struct se_rig *rig, struct se_seq *seq, const uint32_t *id, uint32_t n,
                   float *logits);
+
+/* The last part of a model folder's name, wherever it is called from: in path, or dir. */
+const char *se_rig_name(const char *dir, char path[PATH_MAX]);
 
 /* The tokenizer of dir, none of whose ids lies beyond the model's vocabulary. */
 int se_rig_tokenizer(struct se_tokenizer **out, const char *dir, const struct se_config *config);

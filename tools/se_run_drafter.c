@@ -58,7 +58,10 @@ static int open_model(struct se_run_drafter *d, const struct se_run_options *o)
     r = se_rig_start(&d->rig, rows, o->check ? 3 : 1, context + open_rows(o));
     if (r == 0)
         r = se_drafter_model(&d->drafter, d->rig.engine, config->vocab, context, rows);
-    return r < 0 ? se_trace(r) : 0;
+    if (r < 0)
+        return se_trace(r);
+    d->drafter->name = se_rig_name(o->draft, d->folder);
+    return 0;
 }
 
 int se_run_drafter_open(struct se_run_drafter *d, const struct se_run_options *o,

@@ -5,6 +5,8 @@
 #ifndef SE_TOOLS_SE_RUN_DRAFTER_H
 #define SE_TOOLS_SE_RUN_DRAFTER_H
 
+#include <limits.h>
+
 #include "sched/edge/drafter.h"
 #include "tools/rig.h"
 #include "tools/se_run_options.h"
@@ -13,6 +15,7 @@
 struct se_run_drafter {
     struct se_rig rig;          /* of a draft model */
     struct se_drafter *drafter; /* NULL: nobody */
+    char folder[PATH_MAX];      /* of the model */
 };
 #define SE_RUN_DRAFTER_NULL ((struct se_run_drafter){ 0 })
 

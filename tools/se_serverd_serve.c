@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "tools/address.h"
 #include "tools/exporter.h"
 #include "tools/notify.h"
+#include "tools/rig.h"
 #include "tools/se_serverd.h"
 #include "tools/signals.h"
 
@@ -126,13 +126,6 @@ static int watch_endings(void)
     return r == 0 ? se_signals_watch(SIGINT) : r;
 }
 
-/* The last part of the folder's name, wherever it is called from. */
-static const char *model_name(const char *dir, char path[PATH_MAX])
-{
-    const char *slash = realpath(dir, path) ? strrchr(path, '/') : NULL;
-    return slash && slash[1] ? slash + 1 : dir;
-}
-
 static void show_metrics(struct se_exporter *exporter, const struct se_host *host,
                          const char *model)
 {
@@ -168,7 +161,7 @@ static int serve(struct se_host *host, const struct se_serverd_settings *setting
     char path[PATH_MAX];
     uint64_t begun_ns = se_clock_ns();
     tell_address(se_host_facts(host), told);
-    show_metrics(told->exporter, host, model_name(settings->model, path));
+    show_metrics(told->exporter, host, se_rig_name(settings->model, path));
     se_exporter_tell(told->exporter, SE_EXPORTER_SERVING, "");
     se_admin_show(told->admin, se_host_stat(host), se_host_board(host));
     se_notify_say(&told->notify, "READY=1\nSTATUS=listening on %s", se_host_facts(host)->url);

@@ -51,6 +51,7 @@ static const struct se_wire_field hello_fields[] = {
     NUMBER("version_min", hello.version_min, 1, UINT8_MAX),
     NUMBER("version_max", hello.version_max, 1, UINT8_MAX),
     NUMBER("speculate", hello.speculate, 0, SE_WIRE_SPECULATE_OFF),
+    NUMBER("n_draft", hello.n_draft, 0, SE_WIRE_DRAFT_MAX),
 };
 
 static const struct se_wire_field welcome_fields[] = {
@@ -88,6 +89,7 @@ static const struct se_wire_field verify_fields[] = {
     NUMBER("id_bits", verify.id_bits, 1, SE_PACK_BITS_MAX),
     FLAGS("flags", verify.flags, SE_WIRE_VERIFY_ALL),
     { .name = "check", .size_b = 4, HOST(verify.check), .form = SE_WIRE_HEX, .max = UINT32_MAX },
+    NARROW("think_us", verify.think_us, 3, SE_WIRE_U24_MAX),
 };
 
 static const struct se_wire_field result_fields[] = {
@@ -151,10 +153,10 @@ enum { SESSION_NONE, SESSION_SET, SESSION_EITHER };
     }
 
 static const struct se_wire_layout layouts[SE_WIRE_TYPE_END] = {
-    [SE_WIRE_HELLO] = LAYOUT("HELLO", hello_fields, 73, SESSION_NONE),
+    [SE_WIRE_HELLO] = LAYOUT("HELLO", hello_fields, 74, SESSION_NONE),
     [SE_WIRE_WELCOME] = LAYOUT("WELCOME", welcome_fields, 77, SESSION_SET),
     [SE_WIRE_PREFILL] = LAYOUT("PREFILL", prefill_fields, 11, SESSION_SET),
-    [SE_WIRE_VERIFY] = LAYOUT("VERIFY", verify_fields, 18, SESSION_SET),
+    [SE_WIRE_VERIFY] = LAYOUT("VERIFY", verify_fields, 21, SESSION_SET),
     [SE_WIRE_RESULT] = LAYOUT("RESULT", result_fields, 24, SESSION_SET),
     [SE_WIRE_CANCEL] = LAYOUT("CANCEL", cancel_fields, 8, SESSION_SET),
     [SE_WIRE_BYE] = LAYOUT("BYE", bye_fields, 5, SESSION_EITHER),
@@ -264,12 +266,19 @@ static int check_together(const struct se_wire *m)
     return agree ? 0 : SE_WIRE_RANGE;
 }
 
-static int check_text(const char *text, uint32_t n)
+static int put_text(const char *text, uint32_t n, uint8_t *out)
 {
     for (uint32_t i = 0; i < n; i++)
         if (text[i] < 0x20 || text[i] > 0x7e)
             return SE_WIRE_SENTENCE;
+    memcpy(out, text, n);
     return 0;
+}
+
+static int get_text(const uint8_t *in, uint32_t n, char *text)
+{
+    text[n] = '\0';
+    return put_text((const char *)in, n, (uint8_t *)text);
 }
 
 static int check_ids(const uint32_t *id, uint32_t n, uint64_t limit)
@@ -284,6 +293,8 @@ static int check_ids(const uint32_t *id, uint32_t n, uint64_t limit)
 static size_t lists_size(const struct se_wire *m)
 {
     switch (m->type) {
+    case SE_WIRE_HELLO:
+        return m->hello.n_draft;
     case SE_WIRE_PREFILL:
         return se_pack_size(m->prefill.n, m->prefill.id_bits);
     case SE_WIRE_VERIFY:
@@ -332,6 +343,8 @@ static int put_verify(const struct se_wire_verify *v, uint8_t *out)
 static int put_lists(const struct se_wire *m, uint8_t *out)
 {
     switch (m->type) {
+    case SE_WIRE_HELLO:
+        return put_text(m->hello.draft, m->hello.n_draft, out);
     case SE_WIRE_PREFILL:
         if (check_ids(m->prefill.id, m->prefill.n, UINT64_C(1) << m->prefill.id_bits))
             return SE_WIRE_TOKEN;
@@ -344,8 +357,7 @@ static int put_lists(const struct se_wire *m, uint8_t *out)
             se_pack_put(out + 8 * i, m->stats.value[i], 8);
         return 0;
     case SE_WIRE_ERROR:
-        memcpy(out, m->error.text, m->error.n_text);
-        return check_text(m->error.text, m->error.n_text);
+        return put_text(m->error.text, m->error.n_text, out);
     default:
         return 0;
     }
@@ -421,6 +433,8 @@ static int get_verify(const uint8_t *in, const struct se_wire_room *room, struct
 static int get_lists(const uint8_t *in, const struct se_wire_room *room, struct se_wire *m)
 {
     switch (m->type) {
+    case SE_WIRE_HELLO:
+        return get_text(in, m->hello.n_draft, m->hello.draft);
     case SE_WIRE_PREFILL:
         return get_prefill(in, room, &m->prefill);
     case SE_WIRE_VERIFY:
@@ -432,9 +446,7 @@ static int get_lists(const uint8_t *in, const struct se_wire_room *room, struct 
     case SE_WIRE_RESULT:
         return room && room->vocab && m->result.bonus >= room->vocab ? SE_WIRE_TOKEN : 0;
     case SE_WIRE_ERROR:
-        memcpy(m->error.text, in, m->error.n_text);
-        m->error.text[m->error.n_text] = '\0';
-        return check_text(m->error.text, m->error.n_text);
+        return get_text(in, m->error.n_text, m->error.text);
     default:
         return 0;
     }
@@ -522,11 +534,21 @@ uint64_t se_wire_hash(uint64_t hash, const uint32_t *id, size_t n)
     return hash;
 }
 
-void se_wire_set_text(struct se_wire_error *error, const char *text)
+static uint8_t set_text(char *to, uint32_t max, const char *text)
 {
     uint32_t n = 0;
-    for (; n < SE_WIRE_TEXT_MAX && text[n]; n++)
-        error->text[n] = text[n] < 0x20 || text[n] > 0x7e ? '?' : text[n];
-    error->text[n] = '\0';
-    error->n_text = (uint8_t)n;
+    for (; n < max && text[n]; n++)
+        to[n] = text[n] < 0x20 || text[n] > 0x7e ? '?' : text[n];
+    to[n] = '\0';
+    return (uint8_t)n;
+}
+
+void se_wire_set_text(struct se_wire_error *error, const char *text)
+{
+    error->n_text = set_text(error->text, SE_WIRE_TEXT_MAX, text);
+}
+
+void se_wire_set_draft(struct se_wire_hello *hello, const char *name)
+{
+    hello->n_draft = set_text(hello->draft, SE_WIRE_DRAFT_MAX, name);
 }

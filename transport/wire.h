@@ -22,12 +22,13 @@
 #include <stdint.h>
 
 enum {
-    SE_WIRE_VERSION = 1,
+    SE_WIRE_VERSION = 2,
     SE_WIRE_HEADER_B = 16,
     SE_WIRE_NODES_MAX = 1024, /* of a tree, root included */
     SE_WIRE_IDS_MAX = 4096,   /* of one PREFILL */
     SE_WIRE_STATS_MAX = 64,   /* counters of one STATS */
     SE_WIRE_TEXT_MAX = 160,   /* bytes of an ERROR's text */
+    SE_WIRE_DRAFT_MAX = 32,   /* ... and of a draft's name */
     SE_WIRE_COSTS = 5,        /* sizes of a step whose time WELCOME tells: 1, 4, 16 ... rows */
     SE_WIRE_LENGTH_MAX = 0x7fffffff,
     SE_WIRE_U24_MAX = 0xffffff,
@@ -90,7 +91,9 @@ struct se_wire_hello {
     uint32_t caps;
     uint16_t max_nodes; /* of a tree this edge may send */
     uint8_t version_min, version_max;
-    uint8_t speculate; /* enum se_wire_speculate */
+    uint8_t speculate;                 /* enum se_wire_speculate */
+    uint8_t n_draft;                   /* 0: nobody drafts */
+    char draft[SE_WIRE_DRAFT_MAX + 1]; /* who does, for people: as ERROR's text */
 };
 
 struct se_wire_welcome {
@@ -129,6 +132,8 @@ struct se_wire_verify {
     uint8_t id_bits;
     uint8_t flags;
     uint32_t check;        /* low half of se_wire_hash() of the ids before the root */
+    uint32_t think_us;     /* at the edge, from the answer it follows to its first sending; 24 bits,
+                            * SE_WIRE_U24_MAX: longer, or it follows none that was asked for */
     const int32_t *parent; /* nodes of them, in level order: transport/shape.h */
     const uint32_t *token;
 };
@@ -269,8 +274,10 @@ int se_wire_peek(const void *frame, size_t len_b, enum se_wire_type *type, uint6
 #define SE_WIRE_HASH_START UINT64_C(0x7370656365646765)
 uint64_t se_wire_hash(uint64_t hash, const uint32_t *id, size_t n);
 
-/* Copies a sentence into an ERROR: cut to length, what is not printable ASCII becomes '?'. */
+/* Copies a sentence into an ERROR, or a draft's name into a HELLO: cut to length, what is not
+ * printable ASCII becomes '?'. */
 void se_wire_set_text(struct se_wire_error *error, const char *text);
+void se_wire_set_draft(struct se_wire_hello *hello, const char *name);
 
 /* The table that coding goes by, for whoever shows messages to people. */
 enum se_wire_form { SE_WIRE_NUMBER, SE_WIRE_HEX, SE_WIRE_REAL };

@@ -379,6 +379,7 @@ int se_drafter_model(struct se_drafter **out, struct se_engine *engine, uint32_t
         return se_trace(r);
     }
     m->drafter = (struct se_drafter){ .ops = &ops,
+                                      .name = ops.name,
                                       .vocab = vocab,
                                       .context = context,
                                       .max_rows = max_rows,

@@ -307,6 +307,7 @@ int se_drafter_ngram(struct se_drafter **out, uint32_t vocab, uint32_t longest)
         return se_trace(-ENOMEM);
     g->longest = longest;
     g->drafter = (struct se_drafter){ .ops = &ops,
+                                      .name = ops.name,
                                       .vocab = vocab,
                                       .context = UINT32_MAX,
                                       .max_rows = ROWS_MAX,

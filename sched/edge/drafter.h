@@ -53,6 +53,7 @@ struct se_drafter_ops {
 
 struct se_drafter {
     const struct se_drafter_ops *ops;
+    const char *name;  /* for people: that of ops, or whoever made it knows a better one */
     uint32_t vocab;    /* ids it knows: others cannot be fed */
     uint32_t context;  /* positions it has; UINT32_MAX: any number */
     uint32_t max_rows; /* of a call */

@@ -85,6 +85,7 @@ int se_talk_set(struct se_talk *t, const uint32_t *id, uint32_t n, uint64_t now_
     t->sent = t->sent < held ? t->sent : held;
     cut(t, same);
     t->heard_ns = t->answered_ns = now_ns;
+    t->answered_own = false;
     t->troubles = t->lost = 0;
     t->told_down = false;
     t->wanted = true;
@@ -147,6 +148,8 @@ static int say_hello(struct se_talk *t)
         .version_max = SE_WIRE_VERSION,
         .speculate = (uint8_t)t->o->speculate,
     };
+    if (t->o->drafter)
+        se_wire_set_draft(&message.hello, t->o->drafter->name);
     return say(t, &message);
 }
 
@@ -212,10 +215,18 @@ static void fit_tree(struct se_talk *t)
     t->nodes = n;
 }
 
+static uint32_t think_us(const struct se_talk *t, uint64_t now_ns)
+{
+    const uint64_t us = (now_ns - t->answered_ns) / 1000;
+    return t->answered_own && us < SE_WIRE_U24_MAX ? (uint32_t)us : SE_WIRE_U24_MAX;
+}
+
 static int say_verify(struct se_talk *t, uint64_t now_ns)
 {
     if (!t->said)
         fit_tree(t);
+    if (t->times == 0)
+        t->think_us = think_us(t, now_ns);
     struct se_wire message = { .session = t->session, .type = SE_WIRE_VERIFY };
     message.verify = (struct se_wire_verify){ .round = t->round,
                                               .base = base_of(t),
@@ -224,6 +235,7 @@ static int say_verify(struct se_talk *t, uint64_t now_ns)
                                               .id_bits = (uint8_t)se_pack_bits(t->welcome.vocab),
                                               .flags = t->flags,
                                               .check = (uint32_t)t->hash,
+                                              .think_us = t->think_us,
                                               .parent = t->parent,
                                               .token = t->id };
     int r = say(t, &message);
@@ -436,6 +448,7 @@ static int take_result(struct se_talk *t, const struct se_wire_result *m, uint64
     t->common = t->sent = base_of(t);
     t->troubles = t->lost = 0;
     t->answered_ns = now_ns;
+    t->answered_own = !result->pushed;
     t->model = t->welcome.model;
     say_at_once(t);
     t->due_ns = now_ns + t->pause_ns;

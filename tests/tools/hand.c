@@ -66,8 +66,8 @@ int hand_open(struct hand *h, const char *url, uint64_t fingerprint, uint32_t to
                                           .top_p = 1,
                                           .tokens = tokens,
                                           .max_nodes = 1,
-                                          .version_min = 1,
-                                          .version_max = 1 } };
+                                          .version_min = SE_WIRE_VERSION,
+                                          .version_max = SE_WIRE_VERSION } };
     int r = se_frames_new(&h->frames, FRAMES, SE_WIRE_FRAME_MAX);
     if (r < 0)
         return r;

@@ -139,7 +139,7 @@ link_ends() {
 # What the format promises: 32 drafted nodes at the vocabulary of Qwen3 in 128 bytes, the answer
 # in 40. How long it takes is told, not judged.
 sizes() {
-    shows 'VERIFY 117 bytes, RESULT 40 bytes' wire --repeat 10
+    shows 'VERIFY 120 bytes, RESULT 40 bytes' wire --repeat 10
     cat >"$work/check.py" <<'PY'
 import json, sys
 b = json.load(sys.stdin)
@@ -151,8 +151,8 @@ for path in "verify_encode", "verify_decode", "result_encode", "result_decode", 
 assert b["encode_ns"] == b["verify_encode"]["p50"], b
 assert b["decode_ns"] == b["verify_decode"]["p50"], b
 PY
-    for size in '0 151936 37' '1 2 36' '32 151936 117' '32 128256 113' '32 2048 88' \
-        '64 151936 197' '1023 151936 2594'; do
+    for size in '0 151936 40' '1 2 39' '32 151936 120' '32 128256 116' '32 2048 91' \
+        '64 151936 200' '1023 151936 2597'; do
         # shellcheck disable=SC2086  # three words
         set -- $size
         run wire --nodes "$1" --vocab "$2" --repeat 20 --json
@@ -178,7 +178,7 @@ frames() {
     judged verify_decode wire --repeat 20
     for type in hello welcome prefill verify result cancel bye ping stats error resume; do
         name=$(printf '%s' "$type" | tr '[:lower:]' '[:upper:]')
-        shows "^$name, [0-9]+ bytes, version 1, session [0-9a-f]{16}\$" wire --dump "$corpus/$type"
+        shows "^$name, [0-9]+ bytes, version 2, session [0-9a-f]{16}\$" wire --dump "$corpus/$type"
         mv "$work/out" "$work/raw"
         # The same in hexadecimal, on the command line and in a file.
         hex=$(od -An -v -tx1 "$corpus/$type")

@@ -73,6 +73,12 @@ static void ids_any(struct se_rng *rng, uint32_t n, uint32_t bits, uint32_t *id)
         id[i] = (uint32_t)between(rng, 0, (UINT64_C(1) << bits) - 1);
 }
 
+static void text_any(struct se_rng *rng, uint32_t n, char *text)
+{
+    for (uint32_t i = 0; i < n; i++)
+        text[i] = (char)(0x20 + se_rng_below(rng, 0x5f));
+}
+
 /* What no field says alone. */
 static void settle(struct se_rng *rng, uint32_t nodes, uint32_t ids, struct lists *lists,
                    struct se_wire *m)
@@ -85,6 +91,7 @@ static void settle(struct se_rng *rng, uint32_t nodes, uint32_t ids, struct list
             m->hello.version_min = m->hello.version_max;
             m->hello.version_max = swap;
         }
+        text_any(rng, m->hello.n_draft, m->hello.draft);
         break;
     case SE_WIRE_PREFILL:
         m->prefill.n = (uint16_t)at_most(rng, ids);
@@ -118,8 +125,7 @@ static void settle(struct se_rng *rng, uint32_t nodes, uint32_t ids, struct list
             m->stats.value[i] = word(rng);
         break;
     case SE_WIRE_ERROR:
-        for (uint32_t i = 0; i < m->error.n_text; i++)
-            m->error.text[i] = (char)(0x20 + se_rng_below(rng, 0x5f));
+        text_any(rng, m->error.n_text, m->error.text);
         break;
     default:
         break;
@@ -164,9 +170,10 @@ void message_fixed(enum se_wire_type type, struct lists *lists, struct se_wire *
                                            .context = 4096,
                                            .caps = SE_WIRE_CAN_ALL,
                                            .max_nodes = 33,
-                                           .version_min = 1,
-                                           .version_max = 1,
+                                           .version_min = 2,
+                                           .version_max = 2,
                                            .speculate = SE_WIRE_SPECULATE_ON };
+        se_wire_set_draft(&m->hello, "tales-draft");
         break;
     case SE_WIRE_WELCOME:
         m->welcome = (struct se_wire_welcome){ .nonce = 0x0102030405060708,
@@ -179,7 +186,7 @@ void message_fixed(enum se_wire_type type, struct lists *lists, struct se_wire *
                                                .caps = SE_WIRE_CAN_RESUME,
                                                .max_nodes = 65,
                                                .max_ids = 1024,
-                                               .version = 1,
+                                               .version = 2,
                                                .cost_us = { 21000, 21500, 22000, 25000, 60000 } };
         break;
     case SE_WIRE_PREFILL:
@@ -195,6 +202,7 @@ void message_fixed(enum se_wire_type type, struct lists *lists, struct se_wire *
                                              .id_bits = 18,
                                              .flags = SE_WIRE_VERIFY_BET,
                                              .check = 0x5d3a1c02,
+                                             .think_us = 4200,
                                              .parent = lists->parent,
                                              .token = lists->id };
         break;

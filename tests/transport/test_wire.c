@@ -19,35 +19,36 @@
 static uint64_t seed;
 static struct lists made, read_lists;
 
-/* The bytes of version 1, for the messages of message_fixed(). They never change: whoever
- * changes them makes version 2. */
+/* The bytes of version 2, for the messages of message_fixed(). They never change: whoever
+ * changes them makes version 3. */
 static const char *const golden[SE_WIRE_TYPE_END] = {
-    [SE_WIRE_HELLO] = "53450101590000000000000000000000"
+    [SE_WIRE_HELLO] = "53450201650000000000000000000000"
                       "08070605040302011032547698badcfe2a00000000000000000000000000e83f"
                       "000000000000f03f000000000000000032000000805102007550020000100000"
-                      "030000002100010101",
-    [SE_WIRE_WELCOME] = "534501025d0000008877665544332211"
+                      "0300000021000202010b74616c65732d6472616674",
+    [SE_WIRE_WELCOME] = "534502025d0000008877665544332211"
                         "0807060504030201a8a7a6a5a4a3a2a1b8b7b6b5b4b3b2b1c8c7c6c5c4c3c2c1"
-                        "8051020000a000000000000030750000020000004100000401"
-                        "08520000fc530000f0550000a861000060ea0000",
-    [SE_WIRE_PREFILL] = "53450103290000008877665544332211"
+                        "8051020000a00000000000003075000002000000410000040208520000fc5300"
+                        "00f0550000a861000060ea0000",
+    [SE_WIRE_PREFILL] = "53450203290000008877665544332211"
                         "00010000060100000600125b504600f0172500000100000004",
-    [SE_WIRE_VERIFY] = "53450104320000008877665544332211"
-                       "0700000006010000060000001201021c3a5d5b005b504600f0172500000100000004",
-    [SE_WIRE_RESULT] = "53450105280000008877665544332211"
+    [SE_WIRE_VERIFY] = "53450204350000008877665544332211"
+                       "0700000006010000060000001201021c3a5d6810005b005b504600f017250000"
+                       "0100000004",
+    [SE_WIRE_RESULT] = "53450205280000008877665544332211"
                        "07000000060100007f51020003000400dc0500204e000c01",
-    [SE_WIRE_CANCEL] = "53450106180000008877665544332211"
+    [SE_WIRE_CANCEL] = "53450206180000008877665544332211"
                        "0800000009010000",
-    [SE_WIRE_BYE] = "53450107150000008877665544332211"
+    [SE_WIRE_BYE] = "53450207150000008877665544332211"
                     "8813000001",
-    [SE_WIRE_PING] = "534501081a0000008877665544332211"
+    [SE_WIRE_PING] = "534502081a0000008877665544332211"
                      "15cd5b07000000000103",
-    [SE_WIRE_STATS] = "534501092e0000008877665544332211"
+    [SE_WIRE_STATS] = "534502092e0000008877665544332211"
                       "d8d7d6d5d4d3d2d1020028000201e8030000000000000700000000000000",
-    [SE_WIRE_ERROR] = "5345010a3e0000008877665544332211"
+    [SE_WIRE_ERROR] = "5345020a3e0000008877665544332211"
                       "090000000000000009010000000000000e010000000000000000000008040f69"
                       "647320617265206d697373696e67",
-    [SE_WIRE_RESUME] = "5345010b380000008877665544332211"
+    [SE_WIRE_RESUME] = "5345020b380000008877665544332211"
                        "0907060504030201a8a7a6a5a4a3a2a1b8b7b6b5b4b3b2b14023816916753d02"
                        "0901000007000000",
 };
@@ -78,6 +79,10 @@ static int decode(const uint8_t *frame, size_t len_b, struct se_wire *message)
 static void assert_same_lists(const struct se_wire *a, const struct se_wire *b)
 {
     switch (a->type) {
+    case SE_WIRE_HELLO:
+        assert_memory_equal(a->hello.draft, b->hello.draft, a->hello.n_draft);
+        assert_int_equal(b->hello.draft[b->hello.n_draft], 0);
+        break;
     case SE_WIRE_PREFILL:
         assert_memory_equal(a->prefill.id, b->prefill.id, 4 * (size_t)a->prefill.n);
         break;
@@ -259,7 +264,7 @@ static void test_sizes(void **state)
         made.id[i] = 151935;
     }
     free(encoded(&message, &len_b));
-    assert_int_equal(len_b, 117);
+    assert_int_equal(len_b, 120);
     assert_true(len_b <= 128);
     assert_int_equal(se_wire_verify_size(33, bits), len_b);
     assert_int_equal(se_wire_prefill_size(1024, bits), 16 + 11 + 2304);
@@ -321,7 +326,8 @@ static void test_refused_bytes(void **state)
         int fault;
     } cases[] = {
         { SE_WIRE_VERIFY, 0, 'T', 1, SE_WIRE_MAGIC },
-        { SE_WIRE_VERIFY, 2, 2, 1, SE_WIRE_NEWER },
+        { SE_WIRE_VERIFY, 2, 3, 1, SE_WIRE_NEWER },
+        { SE_WIRE_VERIFY, 2, 1, 1, SE_WIRE_NEWER },
         { SE_WIRE_VERIFY, 2, 0, 1, SE_WIRE_NEWER },
         { SE_WIRE_VERIFY, 3, 0, 1, SE_WIRE_UNKNOWN },
         { SE_WIRE_VERIFY, 3, SE_WIRE_TYPE_END, 1, SE_WIRE_UNKNOWN },
@@ -338,11 +344,11 @@ static void test_refused_bytes(void **state)
         { SE_WIRE_VERIFY, 28, 0, 1, SE_WIRE_RANGE },
         { SE_WIRE_VERIFY, 28, 33, 1, SE_WIRE_RANGE },
         { SE_WIRE_VERIFY, 29, 2, 1, SE_WIRE_FLAGS },
-        { SE_WIRE_VERIFY, 34, 0, 2, SE_WIRE_SHAPE },
-        { SE_WIRE_VERIFY, 34, 0xffff, 2, SE_WIRE_SHAPE },
-        { SE_WIRE_VERIFY, 34, 0x5a, 1, SE_WIRE_SHAPE },
-        { SE_WIRE_VERIFY, 35, 0x80, 1, SE_WIRE_SHAPE },
-        { SE_WIRE_VERIFY, 49, 0x10, 1, SE_WIRE_PADDING },
+        { SE_WIRE_VERIFY, 37, 0, 2, SE_WIRE_SHAPE },
+        { SE_WIRE_VERIFY, 37, 0xffff, 2, SE_WIRE_SHAPE },
+        { SE_WIRE_VERIFY, 37, 0x5a, 1, SE_WIRE_SHAPE },
+        { SE_WIRE_VERIFY, 38, 0x80, 1, SE_WIRE_SHAPE },
+        { SE_WIRE_VERIFY, 52, 0x10, 1, SE_WIRE_PADDING },
         { SE_WIRE_PREFILL, 20, 261, 4, SE_WIRE_RANGE }, /* more ids than in total */
         { SE_WIRE_PREFILL, 24, 0, 2, SE_WIRE_RANGE },
         { SE_WIRE_RESULT, 28, 0, 2, SE_WIRE_RANGE },
@@ -362,9 +368,14 @@ static void test_refused_bytes(void **state)
         { SE_WIRE_ERROR, 47, 0xc3, 1, SE_WIRE_SENTENCE },
         { SE_WIRE_BYE, 20, SE_WIRE_BYE_END, 1, SE_WIRE_RANGE },
         { SE_WIRE_PING, 24, 2, 1, SE_WIRE_RANGE },
-        { SE_WIRE_HELLO, 86, 2, 1, SE_WIRE_RANGE }, /* version_min above version_max */
+        { SE_WIRE_HELLO, 86, 3, 1, SE_WIRE_RANGE }, /* version_min above version_max */
         { SE_WIRE_HELLO, 88, 3, 1, SE_WIRE_RANGE },
         { SE_WIRE_HELLO, 80, 4, 4, SE_WIRE_FLAGS },
+        { SE_WIRE_HELLO, 89, 33, 1, SE_WIRE_RANGE },
+        { SE_WIRE_HELLO, 89, 12, 1, SE_WIRE_SHORT },
+        { SE_WIRE_HELLO, 89, 10, 1, SE_WIRE_TRAILING },
+        { SE_WIRE_HELLO, 90, 0x1f, 1, SE_WIRE_SENTENCE },
+        { SE_WIRE_HELLO, 90, 0x7f, 1, SE_WIRE_SENTENCE },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int r = with(cases[i].type, cases[i].at, cases[i].value, cases[i].len_b);
@@ -414,6 +425,15 @@ static void test_refused_messages(void **state)
     message_fixed(SE_WIRE_ERROR, &made, &m);
     m.error.text[3] = '\t';
     assert_int_equal(se_wire_encode(&m, frame, sizeof frame, &len_b), SE_WIRE_SENTENCE);
+    message_fixed(SE_WIRE_HELLO, &made, &m);
+    m.hello.draft[0] = '\n';
+    assert_int_equal(se_wire_encode(&m, frame, sizeof frame, &len_b), SE_WIRE_SENTENCE);
+    se_wire_set_draft(&m.hello, "caf\xc3\xa9, with a name that is longer than 32 bytes");
+    assert_string_equal(m.hello.draft, "caf??, with a name that is longe");
+    assert_int_equal(se_wire_encode(&m, frame, sizeof frame, &len_b), 0);
+    message_fixed(SE_WIRE_VERIFY, &made, &m);
+    m.verify.think_us = SE_WIRE_U24_MAX + 1;
+    assert_int_equal(se_wire_encode(&m, frame, sizeof frame, &len_b), SE_WIRE_RANGE);
 }
 
 static void test_room(void **state)
