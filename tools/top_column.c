@@ -35,6 +35,12 @@ static double name_value(const char *name)
     return value;
 }
 
+static const char *draft_of(const struct se_top_session *s)
+{
+    const bool off = s->row.speculate == SE_WIRE_SPECULATE_OFF;
+    return off ? "off" : *s->row.draft ? s->row.draft : "none";
+}
+
 /* A function for each column: what it is called after. */
 #define VALUE(name, expression) \
     static double name(const struct se_top_session *s, uint64_t now_ns) \
@@ -52,7 +58,8 @@ VALUE(of_verify, known((double)s->row.taken, s->row.rounds > 0))
 VALUE(of_tree, known((double)s->row.nodes, s->row.rounds > 0))
 VALUE(of_accept, share(s->row.accepted, s->row.drafted))
 VALUE(of_bets, share(s->row.bets, s->row.trees))
-VALUE(of_turn, known(seconds((double)s->row.turn_ns), s->row.turn_ns > 0))
+VALUE(of_trip, known(seconds((double)s->row.trip_ns), s->row.turns > 0))
+VALUE(of_think, known(seconds((double)s->row.think_ns), s->row.turns > 0))
 VALUE(of_wait, known(seconds((double)s->row.wait_ns), s->row.rounds > 0))
 VALUE(of_step, known(seconds((double)s->row.step_ns), s->row.rounds > 0))
 VALUE(of_pages, (double)s->row.pages)
@@ -60,7 +67,7 @@ VALUE(of_rounds, (double)s->row.rounds)
 VALUE(of_tokens, (double)s->row.tokens)
 VALUE(of_silent, age(s->row.heard_ns, now_ns))
 VALUE(of_age, age(s->row.opened_ns, now_ns))
-VALUE(of_draft, (double)(s->row.has_draft *SE_WIRE_SPECULATE_OFF + s->row.speculate))
+VALUE(of_draft, name_value(draft_of(s)))
 VALUE(of_temp, (double)s->row.temp)
 #undef VALUE
 
@@ -81,8 +88,7 @@ static void state_word(const struct se_top_session *s, char text[SE_TOP_CELL_B])
 
 static void draft_word(const struct se_top_session *s, char text[SE_TOP_CELL_B])
 {
-    const bool off = s->row.speculate == SE_WIRE_SPECULATE_OFF;
-    snprintf(text, SE_TOP_CELL_B, "%s", off ? "off" : s->row.has_draft ? "model" : "none");
+    snprintf(text, SE_TOP_CELL_B, "%.*s", SE_TOP_CELL_B - 1, draft_of(s));
 }
 
 const struct se_top_column se_top_columns[] = {
@@ -100,22 +106,24 @@ const struct se_top_column se_top_columns[] = {
       "nodes of a round's tree, lately, the root included" },
     { "accept", 6, 8, SE_TOP_SHARE, true, of_accept, NULL,
       "share of its drafted nodes that became text" },
-    { "bets", 5, 13, SE_TOP_SHARE, true, of_bets, NULL,
+    { "bets", 5, 14, SE_TOP_SHARE, true, of_bets, NULL,
       "share of its trees that grew before the last answer was there" },
-    { "turn", 6, 9, SE_TOP_TIME, true, of_turn, NULL,
-      "from an answer to the next round, lately: network, drafting, thinking" },
-    { "wait", 6, 10, SE_TOP_TIME, true, of_wait, NULL,
+    { "trip", 6, 9, SE_TOP_TIME, true, of_trip, NULL,
+      "of an answer to its edge and of the next round back, lately" },
+    { "think", 6, 10, SE_TOP_TIME, true, of_think, NULL,
+      "from that answer to that round at the edge, as it says: drafting" },
+    { "wait", 6, 11, SE_TOP_TIME, true, of_wait, NULL,
       "of a round for its step, from its arrival, lately" },
-    { "step", 6, 12, SE_TOP_TIME, true, of_step, NULL, "the step that a round was in, lately" },
-    { "pages", 5, 11, SE_TOP_COUNT, true, of_pages, NULL, "pages of keys and values" },
-    { "rounds", 7, 14, SE_TOP_COUNT, true, of_rounds, NULL, "rounds that were answered" },
-    { "tokens", 8, 15, SE_TOP_COUNT, true, of_tokens, NULL, "tokens that it was given" },
-    { "silent", 6, 16, SE_TOP_TIME, true, of_silent, NULL,
+    { "step", 6, 13, SE_TOP_TIME, true, of_step, NULL, "the step that a round was in, lately" },
+    { "pages", 5, 12, SE_TOP_COUNT, true, of_pages, NULL, "pages of keys and values" },
+    { "rounds", 7, 15, SE_TOP_COUNT, true, of_rounds, NULL, "rounds that were answered" },
+    { "tokens", 8, 16, SE_TOP_COUNT, true, of_tokens, NULL, "tokens that it was given" },
+    { "silent", 6, 17, SE_TOP_TIME, true, of_silent, NULL,
       "since its edge was heard; parked: since it went" },
-    { "age", 6, 17, SE_TOP_TIME, true, of_age, NULL, "since it was opened" },
-    { "draft", 5, 18, SE_TOP_WORD, false, of_draft, draft_word,
-      "what its edge said: model; none: from the text itself, or pushed; off" },
-    { "temp", 5, 19, SE_TOP_REAL, true, of_temp, NULL, "temperature" },
+    { "age", 6, 18, SE_TOP_TIME, true, of_age, NULL, "since it was opened" },
+    { "draft", 12, 19, SE_TOP_WORD, false, of_draft, draft_word,
+      "who drafts, as its edge says: a model; ngram; none; off" },
+    { "temp", 5, 20, SE_TOP_REAL, true, of_temp, NULL, "temperature" },
 };
 const uint32_t se_top_columns_n = sizeof se_top_columns / sizeof se_top_columns[0];
 

@@ -232,7 +232,7 @@ static const struct se_top_session *find_chosen(const struct se_top_picture *p,
 
 static uint32_t whole_us(const struct se_board_round *round)
 {
-    return round->turn_us + round->wait_us + round->step_us;
+    return round->think_us + round->trip_us + round->wait_us + round->step_us;
 }
 
 static uint32_t cells_of(uint32_t us, uint32_t longest_us, uint32_t room)
@@ -249,13 +249,17 @@ static void repeat(struct se_lines *lines, const char *what, uint32_t n)
 static void draw_round(struct se_lines *lines, const struct se_board_round *round,
                        uint32_t longest_us)
 {
-    char turn[SE_TOP_CELL_B], wait[SE_TOP_CELL_B], step[SE_TOP_CELL_B];
-    const uint32_t room = lines->width > 40 ? lines->width - 40 : 0;
-    se_top_value(turn, SE_TOP_TIME, round->turn_us ? round->turn_us * 1e-6 : (double)NAN, 6);
+    char trip[SE_TOP_CELL_B], think[SE_TOP_CELL_B], wait[SE_TOP_CELL_B], step[SE_TOP_CELL_B];
+    const uint32_t room = lines->width > 47 ? lines->width - 47 : 0;
+    const bool known = round->trip_us || round->think_us;
+    se_top_value(trip, SE_TOP_TIME, known ? round->trip_us * 1e-6 : (double)NAN, 6);
+    se_top_value(think, SE_TOP_TIME, known ? round->think_us * 1e-6 : (double)NAN, 6);
     se_top_value(wait, SE_TOP_TIME, round->wait_us * 1e-6, 6);
     se_top_value(step, SE_TOP_TIME, round->step_us * 1e-6, 6);
-    se_lines_print(lines, "%6u %6u %6s %6s %6s  ", round->nodes, round->taken, turn, wait, step);
-    repeat(lines, ".", cells_of(round->turn_us, longest_us, room));
+    se_lines_print(lines, "%6u %6u %6s %6s %6s %6s  ", round->nodes, round->taken, trip, think,
+                   wait, step);
+    repeat(lines, ".", cells_of(round->trip_us, longest_us, room));
+    repeat(lines, "~", cells_of(round->think_us, longest_us, room));
     repeat(lines, "-", cells_of(round->wait_us, longest_us, room));
     repeat(lines, "#", cells_of(round->step_us, longest_us, room));
     se_lines_end(lines, SE_LINE_PLAIN);
@@ -268,11 +272,12 @@ static void draw_last(struct se_lines *lines, const struct se_top_session *sessi
     for (uint32_t i = first; i < n; i++)
         if (whole_us(&session->round[i]) > longest_us)
             longest_us = whole_us(&session->round[i]);
-    se_lines_print(lines,
-                   "last rounds of session %" PRIu64 ", the newest below: . turn - wait # step",
-                   session->row.number);
+    se_lines_print(
+        lines, "last rounds of session %" PRIu64 ", the newest below: . trip ~ think - wait # step",
+        session->row.number);
     se_lines_end(lines, SE_LINE_TITLE);
-    se_lines_print(lines, "%6s %6s %6s %6s %6s", "nodes", "taken", "turn", "wait", "step");
+    se_lines_print(lines, "%6s %6s %6s %6s %6s %6s", "nodes", "taken", "trip", "think", "wait",
+                   "step");
     se_lines_end(lines, SE_LINE_DIM);
     for (uint32_t i = first; i < n; i++)
         draw_round(lines, &session->round[i], longest_us);
@@ -297,11 +302,10 @@ static void draw_waiting(struct se_lines *lines, const struct se_top_picture *p)
     se_lines_end(lines, SE_LINE_PLAIN);
 }
 
+/* Two lines, so that all columns fit below them on 24. */
 static const char *const keys[] = {
-    "Up, Down   choose a session        Enter  its last rounds, or not",
-    "<, >       sort by another column  r      the other way round",
-    "/          filter                  p      pause",
-    "Tab        the next server         q      leave",
+    "Up, Down  choose a session   Enter  its last rounds, or not   Tab  next server",
+    "<, >  sort by a column   r  the other way   /  filter   p  pause   q  leave",
 };
 
 static void draw_help(struct se_lines *lines)

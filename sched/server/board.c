@@ -18,7 +18,7 @@
 #include "runtime/base/err.h"
 #include "runtime/base/mem.h"
 
-enum { VERSION = 2, TRIES = 64, NAME_MAX_B = 200, PATH_B = 256, PRIVATE_B = PATH_B + 32 };
+enum { VERSION = 3, TRIES = 64, NAME_MAX_B = 200, PATH_B = 256, PRIVATE_B = PATH_B + 32 };
 enum {
     ROW_WORDS = sizeof(struct se_board_row) / sizeof(uint64_t),
     ROUND_WORDS = sizeof(struct se_board_round) / sizeof(uint64_t),
@@ -358,7 +358,8 @@ bool se_board_get(const struct se_board *board, uint32_t at, struct se_board_row
         if (++tries == TRIES)
             return false;
     memcpy(row, word, sizeof *row);
-    if (row->number == 0 || row->state >= SE_BOARD_STATES || !ends(row->key, sizeof row->key))
+    if (row->number == 0 || row->state >= SE_BOARD_STATES || !ends(row->key, sizeof row->key) ||
+        !ends(row->draft, sizeof row->draft))
         return false;
     *n = n_rounds < SE_BOARD_ROUNDS ? (uint32_t)n_rounds : SE_BOARD_ROUNDS;
     for (uint32_t i = 0; i < *n; i++) {

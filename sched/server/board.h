@@ -17,7 +17,13 @@
 
 struct se_board;
 
-enum { SE_BOARD_ROWS_MAX = 1024, SE_BOARD_ROUNDS = 16, SE_BOARD_TEXT_B = 128, SE_BOARD_KEY_B = 32 };
+enum {
+    SE_BOARD_ROWS_MAX = 1024,
+    SE_BOARD_ROUNDS = 16,
+    SE_BOARD_TEXT_B = 128,
+    SE_BOARD_KEY_B = 32,
+    SE_BOARD_DRAFT_B = 33
+};
 
 /* What stays the same while the server runs. */
 struct se_board_facts {
@@ -41,9 +47,10 @@ enum se_board_state {
 /* A round that was answered. */
 struct se_board_round {
     uint16_t nodes, taken; /* of the tree, root included; that became text */
-    uint32_t turn_us;      /* from the answer before it to its arrival: network and drafting;
-                            * 0: the first, or the server's own */
+    uint32_t think_us;     /* from the answer before it, at the edge: drafting; and the way there */
+    uint32_t trip_us;      /* and back. Both 0: the edge was not waited for, or did not say */
     uint32_t wait_us, step_us;
+    uint32_t unused;
 };
 
 struct se_board_row {
@@ -53,14 +60,15 @@ struct se_board_row {
     uint64_t rounds, tokens;      /* answered; that became text */
     uint64_t drafted, accepted;   /* nodes, roots apart */
     uint64_t trees, bets;         /* rounds that the edge sent; those that grew from a bet */
+    uint64_t turns;               /* rounds that the edge sent right behind an answer */
     uint32_t state;               /* enum se_board_state */
     uint32_t text, pages;         /* ids before the root; of keys and values */
     /* Means over the last rounds, some eight of them. 0: there was none yet. */
-    float nodes, taken, turn_ns, wait_ns, step_ns;
+    float nodes, taken, think_ns, trip_ns, wait_ns, step_ns;
     float temp;
-    uint8_t speculate; /* enum se_wire_speculate, as the edge said */
-    uint8_t has_draft; /* a draft model, as the edge said */
-    uint8_t unused[6];
+    uint8_t speculate;            /* enum se_wire_speculate, as the edge said */
+    char draft[SE_BOARD_DRAFT_B]; /* who drafts, as the edge said; "": nobody */
+    uint8_t unused[2];
     char key[SE_BOARD_KEY_B]; /* whose it is; "": nobody asks for keys */
 };
 

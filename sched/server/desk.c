@@ -581,7 +581,7 @@ static void on_verify(const struct asks *a, const struct se_wire *message, uint3
     session->stream_round = m->ahead ? m->round : 0;
     if (session->account)
         se_account_take(session->account);
-    se_show_asked(s, at, m);
+    se_show_asked(s, at, m, a->now_ns);
     se_pipeline_round(&s->pipeline, number, a->now_ns);
 }
 

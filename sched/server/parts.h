@@ -116,7 +116,8 @@ uint32_t se_say_retry_ms(const struct se_server *s);
 /* A session was opened, is asked to verify, has answered. */
 void se_show_opened(struct se_server *s, uint32_t session, const struct se_wire_hello *hello,
                     uint64_t now_ns);
-void se_show_asked(struct se_server *s, uint32_t session, const struct se_wire_verify *verify);
+void se_show_asked(struct se_server *s, uint32_t session, const struct se_wire_verify *verify,
+                   uint64_t now_ns);
 void se_show_answered(struct se_server *s, const struct se_slot *slot);
 /* The answer of a round has left: tells whoever draws a timeline. */
 void se_show_round(struct se_server *s, const struct se_slot *slot, uint64_t sent_ns);

@@ -69,6 +69,7 @@ struct se_session {
     /* For whoever looks in (show.c). */
     bool touched; /* in the list of those to be shown */
     bool answered_new;
+    uint32_t asked_think_us, asked_trip_us; /* of the round under way; 0: not known */
     struct se_board_round answered_last;
     struct se_board_row shown;
 };

@@ -6,6 +6,7 @@
 #include "sched/server/parts.h"
 
 _Static_assert((int)SE_BOARD_KEY_B == (int)SE_KEYRING_NAME_B, "a key's name fits");
+_Static_assert((int)SE_BOARD_DRAFT_B == (int)SE_WIRE_DRAFT_MAX + 1, "and so does a draft's");
 
 /* A mean over some eight rounds; the first counts in full. */
 static void mean(float *of, float value, uint64_t rounds)
@@ -30,16 +31,29 @@ void se_show_opened(struct se_server *s, uint32_t at, const struct se_wire_hello
     session->shown = (struct se_board_row){ .number = s->sessions.opened,
                                             .opened_ns = now_ns,
                                             .temp = (float)hello->temp,
-                                            .speculate = hello->speculate,
-                                            .has_draft = hello->vocab != 0 };
+                                            .speculate = hello->speculate };
+    memcpy(session->shown.draft, hello->draft, sizeof session->shown.draft);
     session->answered_new = false;
 }
 
-void se_show_asked(struct se_server *s, uint32_t at, const struct se_wire_verify *verify)
+/* The time since the last answer is the edge's, as it says, and that of the way there and back. */
+void se_show_asked(struct se_server *s, uint32_t at, const struct se_wire_verify *verify,
+                   uint64_t now_ns)
 {
-    struct se_board_row *row = &se_server_session(s, at)->shown;
+    struct se_session *session = se_server_session(s, at);
+    struct se_board_row *row = &session->shown;
     row->trees++;
     row->bets += (verify->flags & SE_WIRE_VERIFY_BET) != 0;
+    session->asked_think_us = session->asked_trip_us = 0;
+    if (verify->think_us == SE_WIRE_U24_MAX || session->answered_ns == 0)
+        return;
+    const uint64_t think_ns = UINT64_C(1000) * verify->think_us;
+    const uint64_t trip_ns = since(session->answered_ns + think_ns, now_ns);
+    row->turns++;
+    mean(&row->think_ns, (float)think_ns, row->turns);
+    mean(&row->trip_ns, (float)trip_ns, row->turns);
+    session->asked_think_us = verify->think_us;
+    session->asked_trip_us = us_of(trip_ns);
 }
 
 /* Before the session's time of the last answer is that of this one. */
@@ -49,7 +63,6 @@ void se_show_answered(struct se_server *s, const struct se_slot *slot)
     struct se_board_row *row = &session->shown;
     const uint64_t wait_ns = since(slot->arrived_ns, slot->begun_ns);
     const uint64_t step_ns = since(slot->begun_ns, slot->ended_ns);
-    const bool turn = !slot->pushed && session->answered_ns != 0;
     row->rounds++;
     row->tokens += slot->n_path;
     row->drafted += slot->n - 1;
@@ -61,7 +74,8 @@ void se_show_answered(struct se_server *s, const struct se_slot *slot)
     session->answered_last = (struct se_board_round){
         .nodes = (uint16_t)slot->n,
         .taken = (uint16_t)slot->n_path,
-        .turn_us = turn ? us_of(since(session->answered_ns, slot->arrived_ns)) : 0,
+        .think_us = slot->pushed ? 0 : session->asked_think_us,
+        .trip_us = slot->pushed ? 0 : session->asked_trip_us,
         .wait_us = us_of(wait_ns),
         .step_us = us_of(step_ns),
     };
@@ -119,7 +133,6 @@ static void show(struct se_server *s, uint32_t at)
     row->state = (uint32_t)state_of(s, session);
     row->text = session->n;
     row->pages = session->pages;
-    row->turn_ns = session->turn_ns;
     se_board_put(s->o.board, at, row, session->answered_new ? &session->answered_last : NULL);
     session->answered_new = false;
 }

@@ -35,7 +35,7 @@ static void *write_rows(void *context)
                                           .bets = i,
                                           .text = i,
                                           .pages = i };
-        const struct se_board_round round = { .turn_us = i, .wait_us = i, .step_us = i };
+        const struct se_board_round round = { .trip_us = i, .wait_us = i, .step_us = i };
         se_board_put(board, 0, &row, &round);
     }
     return NULL;
@@ -46,7 +46,7 @@ static bool is_whole(const struct se_board_row *r, const struct se_board_round *
     const uint64_t i = r->peer;
     return r->opened_ns == i && r->heard_ns == i && r->rounds == i && r->tokens == i &&
            r->drafted == i && r->accepted == i && r->trees == i && r->bets == i && r->text == i &&
-           r->pages == i && newest->turn_us == i && newest->wait_us == i && newest->step_us == i;
+           r->pages == i && newest->trip_us == i && newest->wait_us == i && newest->step_us == i;
 }
 
 static int read_rows(void)

@@ -460,6 +460,47 @@ static void a_crowd_that_is_mostly_idle(void **state)
     sim_end(&sim);
 }
 
+/* What a server shows of the time between an answer and the next round. */
+static void the_way_is_told_from_the_drafting(void **state)
+{
+    (void)state;
+    struct sim sim;
+    const struct sim_options o = sim_options(seed, 3);
+    sim_begin(&sim, &o);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct sim_edge *e = &sim.edge[i];
+        e->options.speculate = i == 2 ? SE_WIRE_SPECULATE_OFF : SE_WIRE_SPECULATE_ON;
+        e->options.proactive = SE_PROACTIVE_DISABLED;
+        e->options.depth = SE_EDGE_DEPTH_FIXED;
+        e->options.grow.max_beam_len = 4;
+        e->trip_ns = i == 0 ? 10000000 : 40000000;
+        e->think_ns = SECONDS(2); /* of its user: neither the one nor the other */
+        sim_draft(&sim, i, i == 2 ? -1 : 0.3f, i == 0 ? 3000000 : 500000, 0);
+        sim_join(&sim, i);
+        sim_ask(&sim, i, 20, 100);
+        e->answers_left = 2;
+    }
+    run_all(&sim, 3, "three edges");
+    for (uint32_t i = 0; i < 3; i++) {
+        const uint64_t id = sim.edge[i].options.nonce; /* that of its only HELLO, plus one */
+        const uint32_t at = se_session_find_nonce(&sim.server->sessions, id + 1);
+        assert_int_not_equal(at, SE_SESSION_NONE);
+        const struct se_board_row *row = &se_server_session(sim.server, at)->shown;
+        assert_string_equal(row->draft, i == 2 ? "" : "model");
+        if (i == 2) { /* pushed: nobody waits for it */
+            assert_int_equal(row->turns, 0);
+            continue;
+        }
+        /* The first round of an answer follows none. */
+        assert_int_equal(row->turns, row->trees - 3);
+        assert_float_equal(row->trip_ns, (float)sim.edge[i].trip_ns, 300000);
+        /* The root and four levels, at most; the text's last ids when nothing hung on them. */
+        const float level_ns = (float)sim.edge[i].level_ns;
+        assert_true(row->think_ns > 2 * level_ns && row->think_ns <= 6 * level_ns + 300000);
+    }
+    sim_end(&sim);
+}
+
 int main(int argc, char **argv)
 {
     seed = seed_of_test();
@@ -473,6 +514,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(another_model_does_not_go_on),
         cmocka_unit_test(the_target_writes_what_the_draft_does_not_know),
         cmocka_unit_test(pages_run_out),
+        cmocka_unit_test(the_way_is_told_from_the_drafting),
         cmocka_unit_test(everything_at_once),
         cmocka_unit_test(a_thousand_edges),
         cmocka_unit_test(a_crowd_that_is_mostly_idle),

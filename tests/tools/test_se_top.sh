@@ -66,9 +66,10 @@ assert seen['here'] and seen['max_rows'] == 256 and seen['model'].endswith('tale
 assert seen['counters']['sessions'] == 1 and len(seen['sessions']) == 1, seen
 assert seen['steps_per_s'] > 0 and seen['tokens_per_s'] > 0 and 0 < seen['busy'] <= 1.5, seen
 one = seen['sessions'][0]
-assert one['session'] == 1 and one['draft'] == 'model' and abs(one['temp'] - 0.7) < 1e-6, one
+assert one['session'] == 1 and one['draft'] == 'tales-draft' and abs(one['temp'] - 0.7) < 1e-6, one
 assert one['state'] in ('idle', 'waits', 'step') and one['rounds'] > 0 and one['pages'] > 0, one
 assert one['tokens'] >= one['rounds'] and one['tree'] > 1 and 0 <= one['accept'] <= 1, one
+assert one['trip'] > 0 and one['think'] > 0, one
 assert one['rate'] > 0 and one['verify'] >= 1 and one['step'] > 0 and one['text'] > 0, one
 PY
     kill $edge 2>/dev/null

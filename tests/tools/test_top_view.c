@@ -72,6 +72,8 @@ static void make_rates(struct se_top_picture *p, uint32_t sessions)
 
 static void make_session(struct se_top_session *s, uint32_t i, uint64_t now_ns)
 {
+    static const char *const draft[] = { "tales-draft", "", "ngram",
+                                         "a-draft-whose-name-is-very-long" };
     const bool fresh = i % 7 == 6; /* it has not asked yet */
     s->row = (struct se_board_row){
         .number = i + 1,
@@ -89,19 +91,22 @@ static void make_session(struct se_top_session *s, uint32_t i, uint64_t now_ns)
         .pages = i + 1,
         .nodes = 32.4f,
         .taken = 1.0f + (float)(i % 40) / 10,
-        .turn_ns = 1.3e6f * (float)(i * i),
+        .turns = fresh ? 0 : 100 * i + 6,
+        .think_ns = 1.3e6f * (float)(i * i),
+        .trip_ns = 1.45e7f + 2e5f * (float)i,
         .wait_ns = 7.0e5f * (float)i,
         .step_ns = 2.02e7f,
         .temp = 0.7f,
         .speculate = (uint8_t)(i % 3),
-        .has_draft = i % 2,
     };
+    snprintf(s->row.draft, sizeof s->row.draft, "%s", draft[i % 4]);
     s->rate = i % 5 == 4 ? (double)NAN : 250.0 / (i + 1);
     s->n_rounds = fresh ? 0 : i < 12 ? i + 3 : SE_BOARD_ROUNDS;
     for (uint32_t k = 0; k < s->n_rounds; k++)
         s->round[k] = (struct se_board_round){ .nodes = (uint16_t)(20 + k),
                                                .taken = (uint16_t)(1 + k % 5),
-                                               .turn_us = k ? 12000 + 3000 * (k % 4) : 0,
+                                               .think_us = k ? 9000 + 3000 * (k % 4) : 0,
+                                               .trip_us = k ? 14000 + 500 * (k % 3) : 0,
                                                .wait_us = 700 * k,
                                                .step_us = 20200 };
 }

@@ -66,7 +66,7 @@ def comes_and_goes(program, serverd, root, work, name):
     top.wait_for('tokens silent') # columns for which there was no room
     top.resize(24, 80)
     top.type('h')
-    top.wait_for('the next server')
+    top.wait_for('next server')
     top.wait_for('tokens of a round, lately')
     top.type('h')
     top.wait_for('session edge')
