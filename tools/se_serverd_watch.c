@@ -337,6 +337,7 @@ int se_serverd_watch(struct se_host *host, const struct se_serverd_settings *set
     int r = pthread_create(&thread, NULL, serve, &w);
     if (r != 0)
         return se_fail(-r, "no thread for the server: %s", strerror(r));
+    pthread_setname_np(thread, "se-server");
     while (!w.ended) {
         heed(&w, se_signals_next(due_in(&w)));
         do_due(&w);

@@ -3,10 +3,14 @@
 """What a server shows over HTTP: for test_metrics.sh.
 
   metrics.py WHAT URL [ARGUMENT...]     WHAT: one of those at the end
+  metrics.py stalls SE_SERVERD MODEL
 """
+import ctypes
+import os
 import re
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -182,9 +186,67 @@ def tokens(url):
     print(int(value(scrape(url)[1], 'specedge_tokens_total')))
 
 
+class Stopped:
+    """One thread of a child stands still, and the others go on: what no signal can do."""
+    SEIZE, INTERRUPT, DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
+
+    def __init__(self, pid, name):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        for thread in os.listdir('/proc/%d/task' % pid):
+            with open('/proc/%d/task/%s/comm' % (pid, thread)) as comm:
+                if comm.read() == name + '\n':
+                    self.thread = int(thread)
+
+    def trace(self, request):
+        if self.libc.ptrace(ctypes.c_long(request), self.thread, None, None) < 0:
+            raise OSError(ctypes.get_errno(), 'ptrace')
+
+    def __enter__(self):
+        self.trace(self.SEIZE)
+        self.trace(self.INTERRUPT)
+        os.waitpid(self.thread, self.WALL)
+
+    def __exit__(self, *_):
+        self.trace(self.DETACH)
+
+
+def await_health(url, wanted, seconds):
+    end = time.monotonic() + seconds
+    while get(url, '/healthz')[::2] != wanted:
+        assert time.monotonic() < end, (get(url, '/healthz'), wanted)
+        time.sleep(0.2)
+
+
+def stalls(program, model):
+    """A server whose thread stands still says so, and is well again when it goes on."""
+    server = subprocess.Popen([program, '-m', model, '--threads', '1', '--listen', 'tcp://127.0.0.1:0', '--stat', '',
+                               '--metrics', '127.0.0.1:0'], stderr=subprocess.PIPE, text=True)
+    try:
+        for line in server.stderr:
+            if ': metrics on ' in line:
+                url = line.split()[-1].removesuffix('/metrics')
+            if ': listening on ' in line:
+                break
+        await_health(url, (200, b'ok\n'), DEADLINE_S)
+        try:
+            with Stopped(server.pid, 'se-server'):
+                began = time.monotonic()
+                await_health(url, (503, b"failed: the server's thread has stood still for ten seconds\n"), 20)
+                assert time.monotonic() - began > 8
+                assert scrape(url) # the numbers are shown all the same
+        except PermissionError:
+            print('skipped: ptrace is not allowed here, so no thread was made to stand still')
+        else:
+            await_health(url, (200, b'ok\n'), DEADLINE_S)
+        server.terminate()
+        assert server.wait(DEADLINE_S) == 0
+    finally:
+        server.kill()
+
+
 def main():
     exposition.try_the_reader()
-    known = {f.__name__: f for f in (starting, pages, hostile, agree, tokens)}
+    known = {f.__name__: f for f in (starting, pages, hostile, agree, tokens, stalls)}
     known[sys.argv[1]](*sys.argv[2:])
 
 

@@ -113,6 +113,12 @@ starts() {
     wait $server 2>/dev/null
 }
 
+# Ten seconds, in which nothing else happens.
+stands_still() {
+    looks stalls "$program" "$draft"
+    cat "$work/out"
+}
+
 # What others make of it.
 pictures() {
     checks=$((checks + 1))
@@ -150,6 +156,7 @@ if [ "$http" = no ]; then
         -m "$draft" --metrics :0
 else
     starts
+    stands_still
     serves
     pictures
     addresses
