@@ -8,7 +8,7 @@
 
 _Static_assert((int)SE_WIRE_NODES_MAX == (int)SE_SHAPE_NODES_MAX, "one limit, two names");
 
-enum { AT_VERSION = 2, AT_TYPE = 3, AT_LENGTH = 4, AT_SESSION = 8 };
+enum { AT_VERSION = SE_WIRE_AT_VERSION, AT_TYPE = 3, AT_LENGTH = 4, AT_SESSION = 8 };
 static const uint8_t magic[2] = { 'S', 'E' };
 
 /* ---------------------------------------------------------------- the fields, as a table */

@@ -24,6 +24,7 @@
 enum {
     SE_WIRE_VERSION = 2,
     SE_WIRE_HEADER_B = 16,
+    SE_WIRE_AT_VERSION = 2,   /* the byte of a frame that tells it, in every version */
     SE_WIRE_NODES_MAX = 1024, /* of a tree, root included */
     SE_WIRE_IDS_MAX = 4096,   /* of one PREFILL */
     SE_WIRE_STATS_MAX = 64,   /* counters of one STATS */

@@ -602,7 +602,13 @@ static int on_frame(struct se_talk *t, const struct se_frame *frame, uint64_t no
     struct se_wire message;
     struct se_wire_room room = { .vocab = t->welcomed ? t->welcome.vocab : 0 };
     t->down_b += frame->len_b;
-    if (se_wire_decode(frame->data, frame->len_b, &room, &message))
+    int fault = se_wire_decode(frame->data, frame->len_b, &room, &message);
+    if (fault == SE_WIRE_NEWER) /* whatever it says: it will not understand us either */
+        return se_fail(SE_EDGE_REFUSED,
+                       "the server speaks version %d of the protocol, and this program version %d: "
+                       "both must be of one release",
+                       frame->data[SE_WIRE_AT_VERSION], SE_WIRE_VERSION);
+    if (fault)
         return 0; /* no message of a server; what it was to say is asked for again */
     t->heard_ns = now_ns;
     bool ours = message.session == t->session && t->session != 0;

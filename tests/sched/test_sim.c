@@ -7,10 +7,12 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 /* cmocka wants what stands above it */
 #include <cmocka.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/err.h"
 #include "sched/server/parts.h"
 #include "tests/sched/draw.h"
 #include "tests/sched/seed.h"
@@ -228,6 +230,36 @@ static void another_model_does_not_go_on(void **state)
         run_all(&sim, 1, "the other model, from the beginning");
         sim_end(&sim);
     }
+}
+
+/* A server was upgraded, and its edge was not: told at once, in the middle of an answer. */
+static void another_version_is_told(void **state)
+{
+    (void)state;
+    struct sim sim;
+    const struct sim_options o = sim_options(seed, 1);
+    sim_begin(&sim, &o);
+    draw_edge(&sim, 0);
+    sim.edge[0].stop = UINT32_MAX;
+    sim_join(&sim, 0);
+    sim_ask(&sim, 0, 20, 300);
+    while (sim.edge[0].rounds < 3)
+        sim_run(&sim, sim.now_ns + 1000000);
+    const struct se_wire bye = { .type = SE_WIRE_BYE };
+    struct se_frame *frame = se_frame_get(sim.frames);
+    size_t len_b = 0;
+    assert_int_equal(se_wire_encode(&bye, frame->data, frame->cap_b, &len_b), 0);
+    frame->len_b = (uint32_t)len_b;
+    frame->data[SE_WIRE_AT_VERSION]++;
+    assert_int_equal(se_link_send(sim.link, sim.server->peers.peer[0].handle, frame), 0);
+    assert_true(sim_run(&sim, sim.now_ns + SECONDS(1)));
+    assert_int_equal(sim.edge[0].outcome, SE_EDGE_REFUSED);
+    char words[64];
+    snprintf(words, sizeof words, "version %d of the protocol, and this program version %d",
+             SE_WIRE_VERSION + 1, SE_WIRE_VERSION);
+    assert_non_null(strstr(se_err_text(), words));
+    sim_check(&sim, 0);
+    sim_end(&sim);
 }
 
 /* A target may write what is padding to its draft: the answer goes on without the draft, also where
@@ -512,6 +544,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(servers_and_edges_die),
         cmocka_unit_test(servers_come_back_with_other_limits),
         cmocka_unit_test(another_model_does_not_go_on),
+        cmocka_unit_test(another_version_is_told),
         cmocka_unit_test(the_target_writes_what_the_draft_does_not_know),
         cmocka_unit_test(pages_run_out),
         cmocka_unit_test(the_way_is_told_from_the_drafting),
