@@ -141,6 +141,7 @@ int se_flock_verify(struct se_flock *flock, uint32_t session)
                                         .nodes = (uint16_t)tree->nodes,
                                         .id_bits = (uint8_t)se_pack_bits(SE_HOLLOW_VOCAB),
                                         .check = (uint32_t)s->hash,
+                                        .think_us = SE_WIRE_U24_MAX,
                                         .parent = tree->parent,
                                         .token = token };
     flock->waiting += !s->waits;

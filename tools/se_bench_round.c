@@ -113,6 +113,7 @@ static int say_verify(struct bench *b)
                                         .nodes = (uint16_t)b->tree.nodes,
                                         .id_bits = (uint8_t)se_pack_bits(b->caller.welcome.vocab),
                                         .check = (uint32_t)b->hash,
+                                        .think_us = SE_WIRE_U24_MAX,
                                         .parent = b->tree.parent,
                                         .token = b->token };
     b->sent_ns = se_clock_ns();

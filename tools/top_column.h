@@ -17,7 +17,7 @@ enum se_top_kind {
     SE_TOP_TIME   /* seconds */
 };
 
-enum { SE_TOP_CELL_B = 24 };
+enum { SE_TOP_CELL_B = 40 }; /* the longest word is a draft's name, of 32 */
 
 struct se_top_column {
     const char *name; /* heading, key of JSON, word for --sort */

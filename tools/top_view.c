@@ -230,14 +230,14 @@ static const struct se_top_session *find_chosen(const struct se_top_picture *p,
     return NULL;
 }
 
-static uint32_t whole_us(const struct se_board_round *round)
+static uint64_t whole_us(const struct se_board_round *round)
 {
-    return round->think_us + round->trip_us + round->wait_us + round->step_us;
+    return (uint64_t)round->think_us + round->trip_us + round->wait_us + round->step_us;
 }
 
-static uint32_t cells_of(uint32_t us, uint32_t longest_us, uint32_t room)
+static uint32_t cells_of(uint32_t us, uint64_t longest_us, uint32_t room)
 {
-    return longest_us ? (uint32_t)((double)us * room / longest_us + 0.5) : 0;
+    return longest_us ? (uint32_t)((double)us * room / (double)longest_us + 0.5) : 0;
 }
 
 static void repeat(struct se_lines *lines, const char *what, uint32_t n)
@@ -247,7 +247,7 @@ static void repeat(struct se_lines *lines, const char *what, uint32_t n)
 }
 
 static void draw_round(struct se_lines *lines, const struct se_board_round *round,
-                       uint32_t longest_us)
+                       uint64_t longest_us)
 {
     char trip[SE_TOP_CELL_B], think[SE_TOP_CELL_B], wait[SE_TOP_CELL_B], step[SE_TOP_CELL_B];
     const uint32_t room = lines->width > 47 ? lines->width - 47 : 0;
@@ -267,7 +267,8 @@ static void draw_round(struct se_lines *lines, const struct se_board_round *roun
 
 static void draw_last(struct se_lines *lines, const struct se_top_session *session)
 {
-    uint32_t longest_us = 0, n = session->n_rounds;
+    uint64_t longest_us = 0;
+    const uint32_t n = session->n_rounds;
     const uint32_t most = ROUND_LINES - 2, first = n > most ? n - most : 0;
     for (uint32_t i = first; i < n; i++)
         if (whole_us(&session->round[i]) > longest_us)

@@ -214,7 +214,8 @@ static void on_nonsense(struct server *s, uint32_t at, struct se_frame *frame)
     struct se_wire message = { .type = SE_WIRE_ERROR };
     size_t len_b = 0;
     se_guard_refuse(s->options.guard, SE_GUARD_FORGED, NULL, NULL);
-    if (se_wire_peek(frame->data, frame->len_b, &type, &session) != 0) {
+    const int fault = se_wire_peek(frame->data, frame->len_b, &type, &session);
+    if (fault != 0 && fault != SE_WIRE_NEWER) {
         se_frame_put(frame);
         drop(s, at);
         return;

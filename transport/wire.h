@@ -134,7 +134,7 @@ struct se_wire_verify {
     uint8_t flags;
     uint32_t check;        /* low half of se_wire_hash() of the ids before the root */
     uint32_t think_us;     /* at the edge, from the answer it follows to its first sending; 24 bits,
-                            * SE_WIRE_U24_MAX: longer, or it follows none that was asked for */
+                            * SE_WIRE_U24_MAX: longer, or it did not go out straight behind one */
     const int32_t *parent; /* nodes of them, in level order: transport/shape.h */
     const uint32_t *token;
 };

@@ -56,6 +56,7 @@ static uint32_t highest_round(const struct se_talk *t) { return t->round + t->pu
 static void end_rounds(struct se_talk *t)
 {
     if (t->open || t->pushes > 0) {
+        t->answered_last = false; /* the server may be further */
         t->cancels = true;
         t->round = highest_round(t) + (t->open ? t->ahead : 0);
     }
@@ -85,7 +86,7 @@ int se_talk_set(struct se_talk *t, const uint32_t *id, uint32_t n, uint64_t now_
     t->sent = t->sent < held ? t->sent : held;
     cut(t, same);
     t->heard_ns = t->answered_ns = now_ns;
-    t->answered_own = false;
+    t->answered_last = false;
     t->troubles = t->lost = 0;
     t->told_down = false;
     t->wanted = true;
@@ -215,18 +216,19 @@ static void fit_tree(struct se_talk *t)
     t->nodes = n;
 }
 
+/* Of a round that went out straight behind an answer; after anything else, the time since then is
+ * not the edge's own. */
 static uint32_t think_us(const struct se_talk *t, uint64_t now_ns)
 {
     const uint64_t us = (now_ns - t->answered_ns) / 1000;
-    return t->answered_own && us < SE_WIRE_U24_MAX ? (uint32_t)us : SE_WIRE_U24_MAX;
+    return t->answered_last && t->times == 0 && us < SE_WIRE_U24_MAX ? (uint32_t)us
+                                                                     : SE_WIRE_U24_MAX;
 }
 
 static int say_verify(struct se_talk *t, uint64_t now_ns)
 {
     if (!t->said)
         fit_tree(t);
-    if (t->times == 0)
-        t->think_us = think_us(t, now_ns);
     struct se_wire message = { .session = t->session, .type = SE_WIRE_VERIFY };
     message.verify = (struct se_wire_verify){ .round = t->round,
                                               .base = base_of(t),
@@ -235,7 +237,7 @@ static int say_verify(struct se_talk *t, uint64_t now_ns)
                                               .id_bits = (uint8_t)se_pack_bits(t->welcome.vocab),
                                               .flags = t->flags,
                                               .check = (uint32_t)t->hash,
-                                              .think_us = t->think_us,
+                                              .think_us = think_us(t, now_ns),
                                               .parent = t->parent,
                                               .token = t->id };
     int r = say(t, &message);
@@ -289,6 +291,7 @@ static int send_due(struct se_talk *t, uint64_t now_ns)
     if (!t->open && t->pushes > 0 && now_ns >= t->due_ns) {
         /* Pushes that were promised do not come: from here on they are asked for. */
         uint16_t ahead = t->pushes;
+        t->answered_last = false;
         se_talk_verify(t, NULL, &t->text[base_of(t)], 1, ahead > 0 ? ahead - 1 : 0, 0);
         return 0;
     }
@@ -378,6 +381,7 @@ static int on_welcome(struct se_talk *t, const struct se_wire *message, uint64_t
     const struct se_wire_welcome *m = &message->welcome;
     if (t->state != SE_TALK_OPENING || m->nonce != t->nonce)
         return 0; /* of an attempt that was given up */
+    t->answered_last = false;
     t->state = SE_TALK_OPEN;
     t->session = message->session;
     t->token[0] = m->token[0];
@@ -405,6 +409,7 @@ static int on_welcome(struct se_talk *t, const struct se_wire *message, uint64_t
  * comes again under a number that it cannot have reached. */
 static void ask_from_here(struct se_talk *t)
 {
+    t->answered_last = false;
     if (!t->open) {
         uint16_t ahead = t->pushes - 1;
         se_talk_verify(t, NULL, &t->text[base_of(t)], 1, ahead, 0);
@@ -448,7 +453,7 @@ static int take_result(struct se_talk *t, const struct se_wire_result *m, uint64
     t->common = t->sent = base_of(t);
     t->troubles = t->lost = 0;
     t->answered_ns = now_ns;
-    t->answered_own = !result->pushed;
+    t->answered_last = !result->pushed && !(m->flags & SE_WIRE_RESULT_REPEAT);
     t->model = t->welcome.model;
     say_at_once(t);
     t->due_ns = now_ns + t->pause_ns;
@@ -511,6 +516,7 @@ static int busy(struct se_talk *t, const struct se_wire_error *m, uint64_t now_n
         note(t, text);
     t->told_busy |= m->about == SE_WIRE_VERIFY;
     t->hold_ns = now_ns + wait_ms * 1000000;
+    t->answered_last = false;
     if (t->state == SE_TALK_OPENING)
         t->state = SE_TALK_CLOSED;
     t->said = false;

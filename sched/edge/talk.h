@@ -51,7 +51,6 @@ struct se_talk {
     uint8_t flags;
     uint32_t times; /* it was sent */
     uint64_t said_ns;
-    uint32_t think_us; /* as the server was told */
 
     uint64_t due_ns;      /* when to say again what was not answered */
     uint64_t pause_ns;    /* and how long after that */
@@ -59,7 +58,7 @@ struct se_talk {
     uint64_t heard_ns;    /* the last sign of it */
     uint32_t troubles;    /* in a row, without an answer */
     uint64_t answered_ns; /* the last answer to a round, or the ask */
-    bool answered_own;    /* an answer, and to a round of ours */
+    bool answered_last;   /* that answer is the last thing that happened between the two */
     uint32_t lost;        /* connections since then */
     char why[256];        /* the last of many */
     bool wanted;          /* an answer is: somebody has to be there */

@@ -204,7 +204,17 @@ static bool whole(const struct row *from, uint64_t word[WORDS], uint64_t *n_roun
     return atomic_load_explicit(&from->sequence, memory_order_relaxed) == sequence;
 }
 
-static bool ends(const char *text, size_t size_b) { return memchr(text, '\0', size_b) != NULL; }
+/* A text that ends, and that a terminal shows as it is. */
+static bool ends(const char *text, size_t size_b)
+{
+    for (size_t i = 0; i < size_b; i++) {
+        if (text[i] == '\0')
+            return true;
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return false;
+    }
+    return false;
+}
 
 static bool facts_are_sound(const struct se_board_facts *f)
 {

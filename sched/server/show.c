@@ -32,7 +32,7 @@ void se_show_opened(struct se_server *s, uint32_t at, const struct se_wire_hello
                                             .opened_ns = now_ns,
                                             .temp = (float)hello->temp,
                                             .speculate = hello->speculate };
-    memcpy(session->shown.draft, hello->draft, sizeof session->shown.draft);
+    memcpy(session->shown.draft, hello->draft, hello->n_draft + 1u);
     session->answered_new = false;
 }
 

@@ -297,6 +297,8 @@ static bool make_hello(struct stand *s, uint32_t peer, struct se_wire *m)
     m->hello.fingerprint += how == 255;
     m->hello.tokens -= how == 254;
     m->hello.temp = how == 253 ? -1 : (int)(how % 2);
+    if (how % 4 == 0)
+        se_wire_set_draft(&m->hello, "a draft with a name of forty-one letters" + how % 32);
     if (how == 252) /* the honest edge's */
         m->hello.nonce = 1001 + below(s, 3);
     return true;
@@ -334,6 +336,7 @@ static bool make_verify(struct stand *s, uint32_t peer, struct se_wire *m)
     m->verify.ahead = how % 4 ? 0 : (uint16_t)below(s, 64);
     m->verify.id_bits = 5;
     m->verify.check = (uint32_t)of->hash + (how == 255);
+    m->verify.think_us = how % 3 ? SE_WIRE_U24_MAX : 1000 * how;
     parent[0] = -1;
     token[0] = how % VOCAB;
     for (uint32_t i = 1; i < n; i++) {

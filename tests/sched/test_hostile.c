@@ -111,6 +111,7 @@ static struct se_wire any_message(struct hostile *h, enum se_wire_type type,
                                             .nodes = 9,
                                             .id_bits = 6,
                                             .check = (uint32_t)of->hash,
+                                            .think_us = SE_WIRE_U24_MAX,
                                             .parent = parent,
                                             .token = id };
         break;

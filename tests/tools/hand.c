@@ -118,6 +118,7 @@ int hand_write(struct hand *h, const uint32_t *id, uint32_t n, uint32_t wanted, 
                                                .nodes = 1,
                                                .id_bits = ID_BITS,
                                                .check = (uint32_t)hash,
+                                               .think_us = SE_WIRE_U24_MAX,
                                                .parent = &none,
                                                .token = &root } };
         r = say(h, &message);

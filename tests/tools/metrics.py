@@ -191,11 +191,14 @@ class Stopped:
     SEIZE, INTERRUPT, DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
 
     def __init__(self, pid, name):
-        self.libc = ctypes.CDLL(None, use_errno=True)
-        for thread in os.listdir('/proc/%d/task' % pid):
-            with open('/proc/%d/task/%s/comm' % (pid, thread)) as comm:
-                if comm.read() == name + '\n':
-                    self.thread = int(thread)
+        self.libc, self.thread = ctypes.CDLL(None, use_errno=True), None
+        end = time.monotonic() + DEADLINE_S
+        while self.thread is None:
+            assert time.monotonic() < end, 'no thread %s' % name
+            for thread in os.listdir('/proc/%d/task' % pid):
+                with open('/proc/%d/task/%s/comm' % (pid, thread)) as comm:
+                    if comm.read() == name + '\n':
+                        self.thread = int(thread)
 
     def trace(self, request):
         if self.libc.ptrace(ctypes.c_long(request), self.thread, None, None) < 0:
@@ -242,6 +245,7 @@ def stalls(program, model):
         assert server.wait(DEADLINE_S) == 0
     finally:
         server.kill()
+        server.wait()
 
 
 def main():

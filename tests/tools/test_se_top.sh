@@ -55,9 +55,9 @@ beside_a_session() {
     "$se_run" --server "shm://$work/door" --draft "$root/models/tales-draft" --speculate on --threads 1 \
         --depth fixed -p 'Once' -n 480 --ignore-eos --temp 0.7 >"$work/said" 2>&1 </dev/null &
     edge=$!
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do # the second round has a way there
         runs_well --stat "$page" --json --once -d 0.05
-        grep -q '"rate":[1-9]' "$work/out" && break
+        grep -q '"rate":[1-9].*"trip":[0-9]' "$work/out" && break
     done
     python3 - "$work/out" <<'PY' || fault "$(cat "$work/out")"
 import json, sys
