@@ -298,7 +298,7 @@ static bool make_hello(struct stand *s, uint32_t peer, struct se_wire *m)
     m->hello.tokens -= how == 254;
     m->hello.temp = how == 253 ? -1 : (int)(how % 2);
     if (how % 4 == 0)
-        se_wire_set_draft(&m->hello, "a draft with a name of forty-one letters" + how % 32);
+        se_wire_set_draft(&m->hello, &"a draft with a name of forty letters"[how % 32]);
     if (how == 252) /* the honest edge's */
         m->hello.nonce = 1001 + below(s, 3);
     return true;
